@@ -1,0 +1,70 @@
+"""The wire: everything that knows protobuf, OTLP/JSON and `google.rpc.Status`.
+
+A request is protobuf bytes. `decode` makes one of what a client sent, `scan` reads its facts,
+`shift_timestamps` moves it in time, `encode` writes it, and `canonical_records` prepares it for
+comparison.
+"""
+
+from otlp_capture.otlp.codec import decode as decode
+from otlp_capture.otlp.codec import encode as encode
+from otlp_capture.otlp.describe import describe as describe
+from otlp_capture.otlp.describe import first_difference as first_difference
+from otlp_capture.otlp.errors import FramingError as FramingError
+from otlp_capture.otlp.errors import InvalidRequest as InvalidRequest
+from otlp_capture.otlp.errors import InvalidResponse as InvalidResponse
+from otlp_capture.otlp.errors import RequestTooLarge as RequestTooLarge
+from otlp_capture.otlp.errors import TimestampOutOfRange as TimestampOutOfRange
+from otlp_capture.otlp.export_lines import decode_export_line as decode_export_line
+from otlp_capture.otlp.framing import read_framed as read_framed
+from otlp_capture.otlp.limits import DEFAULT_LIMITS as DEFAULT_LIMITS
+from otlp_capture.otlp.limits import Limits as Limits
+from otlp_capture.otlp.records import CanonicalRecord as CanonicalRecord
+from otlp_capture.otlp.records import CanonicalRequest as CanonicalRequest
+from otlp_capture.otlp.records import canonical_records as canonical_records
+from otlp_capture.otlp.responses import PartialSuccess as PartialSuccess
+from otlp_capture.otlp.responses import RpcStatus as RpcStatus
+from otlp_capture.otlp.responses import decode_response as decode_response
+from otlp_capture.otlp.responses import decode_status as decode_status
+from otlp_capture.otlp.responses import encode_response as encode_response
+from otlp_capture.otlp.responses import encode_status as encode_status
+from otlp_capture.otlp.scan import RequestFacts as RequestFacts
+from otlp_capture.otlp.scan import scan as scan
+from otlp_capture.otlp.shift import shift_timestamps as shift_timestamps
+from otlp_capture.otlp.signals import SIGNALS as SIGNALS
+from otlp_capture.otlp.signals import Dialect as Dialect
+from otlp_capture.otlp.signals import Encoding as Encoding
+from otlp_capture.otlp.signals import Signal as Signal
+from otlp_capture.otlp.signals import is_signal as is_signal
+
+__all__ = [
+    "DEFAULT_LIMITS",
+    "SIGNALS",
+    "CanonicalRecord",
+    "CanonicalRequest",
+    "Dialect",
+    "Encoding",
+    "FramingError",
+    "InvalidRequest",
+    "InvalidResponse",
+    "Limits",
+    "PartialSuccess",
+    "RequestFacts",
+    "RequestTooLarge",
+    "RpcStatus",
+    "Signal",
+    "TimestampOutOfRange",
+    "canonical_records",
+    "decode",
+    "decode_export_line",
+    "decode_response",
+    "decode_status",
+    "describe",
+    "encode",
+    "encode_response",
+    "encode_status",
+    "first_difference",
+    "is_signal",
+    "read_framed",
+    "scan",
+    "shift_timestamps",
+]

@@ -1,0 +1,109 @@
+"""OTLP/JSON text to plain Python values, within bounds.
+
+A small text can be large in memory (20 MiB of `{},` are seven million dicts), so objects and arrays
+are counted before the parser builds any.
+"""
+
+import json
+import re
+from typing import Any, Final, NoReturn, TypeGuard
+
+from otlp_capture.otlp.errors import InvalidRequest, RequestTooLarge
+from otlp_capture.otlp.limits import Limits
+from otlp_capture.result import Failure, Outcome, Success
+
+_ARRAYS_PER_ELEMENT: Final = 4
+"""A span without content may still bring four empty lists."""
+
+_SHOWN_CHARACTERS: Final = 40
+
+# A string is taken whole, closed or not, and never again: no input makes this slower than linear.
+_STRING_OR_OPENING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?+|[{\[]', re.DOTALL)
+
+
+class _BareConstant(ValueError):  # noqa: N818 - it names what is found, and never leaves this module
+    pass
+
+
+def parse_object(
+    body: bytes, limits: Limits
+) -> Outcome[dict[str, Any], InvalidRequest | RequestTooLarge]:
+    """Parse the text of one JSON object.
+
+    Stricter than `json.loads`: UTF-8 only, and no bare NaN or Infinity. Of keys that occur twice
+    the last one wins.
+
+    Fails with:
+        RequestTooLarge: more bytes, or more objects and arrays, than *limits* allow.
+        InvalidRequest: no JSON, no object, or nested too deep to be read.
+    """
+    if len(body) > limits.max_bytes:
+        return Failure(RequestTooLarge("bytes", limits.max_bytes))
+    if _opens_more_than(body, limits.max_elements):
+        return Failure(RequestTooLarge("elements", limits.max_elements))
+    try:
+        document = json.loads(body.decode("utf-8"), parse_constant=_refuse_constant)
+    except UnicodeDecodeError as error:
+        found = f"the byte 0x{body[error.start]:02x}"
+        return Failure(InvalidRequest(f"byte {error.start}", found, "JSON in UTF-8"))
+    except json.JSONDecodeError as error:
+        found = f"{describe_value(error.doc[error.pos : error.pos + 100])} ({error.msg})"
+        where = f"line {error.lineno} column {error.colno}"
+        return Failure(InvalidRequest(where, found, "one JSON object"))
+    except _BareConstant as error:
+        return Failure(
+            InvalidRequest("the document", f"a bare {error}", 'the string "NaN" or alike')
+        )
+    except ValueError:
+        return Failure(
+            InvalidRequest("the document", "a number of over 4,000 digits", "64-bit numbers")
+        )
+    except RecursionError:
+        found = "arrays or objects nested hundreds deep"
+        return Failure(InvalidRequest("the document", found, "the nesting of OTLP"))
+    if not is_object(document):
+        return Failure(InvalidRequest("the document", describe_value(document), "one JSON object"))
+    return Success(document)
+
+
+def is_object(value: object) -> TypeGuard[dict[str, Any]]:
+    """Say whether *value* is a JSON object."""
+    return isinstance(value, dict)
+
+
+def is_array(value: object) -> TypeGuard[list[Any]]:
+    """Say whether *value* is a JSON array."""
+    return isinstance(value, list)
+
+
+def _opens_more_than(body: bytes, limit: int) -> bool:
+    objects_left, arrays_left = limit, limit * _ARRAYS_PER_ELEMENT
+    if body.count(b"{") <= objects_left and body.count(b"[") <= arrays_left:
+        return False
+    for match in _STRING_OR_OPENING.finditer(body):
+        opening = body[match.start()]
+        objects_left -= opening == ord("{")
+        arrays_left -= opening == ord("[")
+        if objects_left < 0 or arrays_left < 0:
+            return True
+    return False
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise _BareConstant(name)
+
+
+def describe_value(value: object) -> str:
+    r"""Say what a JSON value is, shortened, in ASCII.
+
+    >>> describe_value("zzz"), describe_value({}), describe_value(None)
+    ('"zzz"', 'an object', 'null')
+    """
+    if is_object(value):
+        return "an object"
+    if is_array(value):
+        return "an array"
+    if isinstance(value, str) and len(value) > _SHOWN_CHARACTERS:
+        return f"{json.dumps(value[:_SHOWN_CHARACTERS])}... ({len(value)} characters)"
+    text = json.dumps(value)
+    return text if len(text) <= 2 * _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."
