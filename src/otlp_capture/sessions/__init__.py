@@ -1,0 +1,99 @@
+"""Sessions as they lie in a store: metadata, segments of frames, and the manifest."""
+
+from otlp_capture.sessions.catalogue import LoadError as LoadError
+from otlp_capture.sessions.catalogue import SessionAlreadyExists as SessionAlreadyExists
+from otlp_capture.sessions.catalogue import SessionNotFound as SessionNotFound
+from otlp_capture.sessions.catalogue import SessionTakenOver as SessionTakenOver
+from otlp_capture.sessions.catalogue import StoredSession as StoredSession
+from otlp_capture.sessions.catalogue import create_session as create_session
+from otlp_capture.sessions.catalogue import discard_session as discard_session
+from otlp_capture.sessions.catalogue import list_sessions as list_sessions
+from otlp_capture.sessions.catalogue import load_session as load_session
+from otlp_capture.sessions.catalogue import save_session as save_session
+from otlp_capture.sessions.counters import counted as counted
+from otlp_capture.sessions.counters import uncounted as uncounted
+from otlp_capture.sessions.document import SessionDocument as SessionDocument
+from otlp_capture.sessions.frames import STORED_LIMITS as STORED_LIMITS
+from otlp_capture.sessions.frames import Arrival as Arrival
+from otlp_capture.sessions.frames import Frame as Frame
+from otlp_capture.sessions.frames import SegmentCorrupted as SegmentCorrupted
+from otlp_capture.sessions.frames import adopt_member as adopt_member
+from otlp_capture.sessions.frames import encode_frame as encode_frame
+from otlp_capture.sessions.frames import encode_frame_stored as encode_frame_stored
+from otlp_capture.sessions.frames import index_frames as index_frames
+from otlp_capture.sessions.frames import read_frames as read_frames
+from otlp_capture.sessions.index import FrameRef as FrameRef
+from otlp_capture.sessions.index import SessionIndex as SessionIndex
+from otlp_capture.sessions.index import in_order as in_order
+from otlp_capture.sessions.index import index_session as index_session
+from otlp_capture.sessions.index import save_manifest as save_manifest
+from otlp_capture.sessions.keys import InvalidSessionId as InvalidSessionId
+from otlp_capture.sessions.keys import check_session_id as check_session_id
+from otlp_capture.sessions.keys import session_prefix as session_prefix
+from otlp_capture.sessions.manifest import FrameTable as FrameTable
+from otlp_capture.sessions.manifest import SegmentIndex as SegmentIndex
+from otlp_capture.sessions.metadata import CaptureSessionMetadata as CaptureSessionMetadata
+from otlp_capture.sessions.metadata import CaptureSwitches as CaptureSwitches
+from otlp_capture.sessions.metadata import EndReason as EndReason
+from otlp_capture.sessions.metadata import MetadataCorrupted as MetadataCorrupted
+from otlp_capture.sessions.metadata import RecordCounts as RecordCounts
+from otlp_capture.sessions.metadata import SessionStatus as SessionStatus
+from otlp_capture.sessions.metadata import metadata_document as metadata_document
+from otlp_capture.sessions.reader import ReadError as ReadError
+from otlp_capture.sessions.reader import RequestReader as RequestReader
+from otlp_capture.sessions.reader import StoredRequest as StoredRequest
+from otlp_capture.sessions.segments import NewFrame as NewFrame
+from otlp_capture.sessions.segments import OpenSegment as OpenSegment
+from otlp_capture.sessions.writer import DEFAULT_LINGER_S as DEFAULT_LINGER_S
+from otlp_capture.sessions.writer import DEFAULT_SEGMENT_BYTES as DEFAULT_SEGMENT_BYTES
+from otlp_capture.sessions.writer import ObjectWriter as ObjectWriter
+
+__all__ = [
+    "DEFAULT_LINGER_S",
+    "DEFAULT_SEGMENT_BYTES",
+    "STORED_LIMITS",
+    "Arrival",
+    "CaptureSessionMetadata",
+    "CaptureSwitches",
+    "EndReason",
+    "Frame",
+    "FrameRef",
+    "FrameTable",
+    "InvalidSessionId",
+    "LoadError",
+    "MetadataCorrupted",
+    "NewFrame",
+    "ObjectWriter",
+    "OpenSegment",
+    "ReadError",
+    "RecordCounts",
+    "RequestReader",
+    "SegmentCorrupted",
+    "SegmentIndex",
+    "SessionAlreadyExists",
+    "SessionDocument",
+    "SessionIndex",
+    "SessionNotFound",
+    "SessionStatus",
+    "SessionTakenOver",
+    "StoredRequest",
+    "StoredSession",
+    "adopt_member",
+    "check_session_id",
+    "counted",
+    "create_session",
+    "discard_session",
+    "encode_frame",
+    "encode_frame_stored",
+    "in_order",
+    "index_frames",
+    "index_session",
+    "list_sessions",
+    "load_session",
+    "metadata_document",
+    "read_frames",
+    "save_manifest",
+    "save_session",
+    "session_prefix",
+    "uncounted",
+]

@@ -1,0 +1,321 @@
+"""One request as one gzip member, with the facts of its arrival in the member's header.
+
+Source: docs/storage-format.md.
+"""
+
+import re
+import struct
+from collections.abc import Iterator
+from typing import ClassVar, Final, Literal
+
+import attrs
+
+from otlp_capture import otlp
+from otlp_capture.deflate import (
+    Buffer,
+    GzipError,
+    GzipTorn,
+    MemberHeader,
+    deflate,
+    deflate_stored,
+    header,
+    inflate_member,
+    member_header,
+    trailer,
+)
+from otlp_capture.otlp import InvalidRequest, RequestFacts, RequestTooLarge, Signal
+from otlp_capture.result import Failure, Outcome, Success
+
+_SUBFIELD: Final = b"OC"
+_VERSION: Final = 1
+_FACTS: Final = struct.Struct("<BBHIIIQQQQ")
+_CAME_AS_JSON, _REDACTED, _CLIENT_DEFLATE = 1, 2, 4
+_HEADER_SIZE: Final = len(header((_SUBFIELD, bytes(_FACTS.size))))
+_TRAILER_SIZE: Final = 8
+_LOOKS_LIKE_JSON: Final = re.compile(rb"(?:\xef\xbb\xbf)?[ \t\r\n]*\{")
+
+STORED_LIMITS: Final = otlp.Limits(max_bytes=1 << 28, max_elements=1 << 23)
+"""What is stored was accepted once; other writers may have accepted more than we do."""
+
+
+@attrs.frozen
+class SegmentCorrupted:
+    """A stored segment stops making sense at *offset*."""
+
+    key: str
+    offset: int
+    reason: str
+    part: Literal["framing", "compression", "content"] = "framing"
+    retryable: ClassVar[bool] = False
+
+    @property
+    def message(self) -> str:
+        """What is damaged, and what is not."""
+        return (
+            f"{self.key} is damaged at byte {self.offset}: {self.reason.removesuffix('.')}. "
+            f"The frames before it are intact."
+        )
+
+
+@attrs.frozen
+class Arrival:
+    """When a request came, and as which of the session's.
+
+    Attributes:
+        received_unix_nano: when it came, in nanoseconds since the Unix epoch.
+        sequence: its place in the order of arrival, counted over all signals of the session.
+        came_as_json: it was OTLP/JSON on the wire.
+    """
+
+    received_unix_nano: int
+    sequence: int
+    came_as_json: bool = False
+
+
+@attrs.frozen
+class Frame:
+    """Where a request lies in a segment, and what its header says of it.
+
+    Attributes:
+        offset: where the member begins in the segment, in bytes.
+        size_bytes: how long the member is, header and trailer included.
+        raw_size_bytes: how long the request is.
+        record_count: spans, data points or log records.
+        received_unix_nano: when it arrived.
+        sequence: its place in the order of arrival.
+        min_time_unix_nano: the earliest time of its records; 0 when none is set.
+        max_time_unix_nano: the latest; 0 when none is set.
+    """
+
+    offset: int
+    size_bytes: int
+    raw_size_bytes: int
+    record_count: int
+    received_unix_nano: int
+    sequence: int
+    min_time_unix_nano: int
+    max_time_unix_nano: int
+
+
+@attrs.frozen
+class StoredFrame:
+    """A frame together with its request, canonical protobuf."""
+
+    frame: Frame
+    request: bytes
+
+
+def encode_frame(request: bytes, facts: RequestFacts, arrival: Arrival) -> bytes:
+    """Compress *request* into a frame."""
+    return _assemble(request, deflate(request), facts, arrival, flags=0)
+
+
+def encode_frame_stored(request: bytes, facts: RequestFacts, arrival: Arrival) -> bytes:
+    """Lay *request* into a frame of stored deflate blocks: still gzip, nothing compressed."""
+    return _assemble(request, deflate_stored(request), facts, arrival, flags=0)
+
+
+def adopt_member(body: bytes, request: bytes, facts: RequestFacts, arrival: Arrival) -> bytes:
+    """Make a frame of a client's own gzip: its header is replaced, its deflate stream stays.
+
+    Args:
+        body: the client's bytes: one gzip member, inflated before and found sound.
+        request: what it holds.
+        facts: what was found in the request.
+        arrival: when it came.
+    """
+    stream = body[member_header(body, 0).unwrap().deflate_offset : -_TRAILER_SIZE]
+    return _assemble(request, stream, facts, arrival, flags=_CLIENT_DEFLATE)
+
+
+def _assemble(
+    request: bytes, stream: bytes, facts: RequestFacts, arrival: Arrival, *, flags: int
+) -> bytes:
+    size = _HEADER_SIZE + len(stream) + _TRAILER_SIZE
+    fields = _FACTS.pack(
+        _VERSION,
+        flags | (_CAME_AS_JSON if arrival.came_as_json else 0),
+        0,
+        size,
+        len(request),
+        facts.record_count,
+        arrival.received_unix_nano,
+        facts.min_time_unix_nano,
+        facts.max_time_unix_nano,
+        arrival.sequence,
+    )
+    return header((_SUBFIELD, fields)) + stream + trailer(request)
+
+
+def index_frames(
+    key: str, segment: Buffer, signal: Signal, fallback_unix_nano: int
+) -> Iterator[Outcome[Frame, SegmentCorrupted]]:
+    """Yield the frames of a segment in the order in which they lie, without inflating ours.
+
+    Args:
+        key: the segment's key, for the message of an error.
+        segment: the whole object.
+        signal: what its requests are.
+        fallback_unix_nano: the arrival of members that other writers left without facts.
+
+    Fails with:
+        SegmentCorrupted: a member is torn or damaged. It is the last item; every frame before it
+            is intact as far as its header tells.
+    """
+    offset = 0
+    while offset < len(segment):
+        found = _frame_at(key, segment, offset, signal, fallback_unix_nano)
+        yield found
+        if isinstance(found, Failure):
+            return
+        offset += found.unwrap().size_bytes
+
+
+def open_frame(
+    key: str, member: Buffer, frame: Frame, signal: Signal
+) -> Outcome[bytes, SegmentCorrupted]:
+    """Inflate a frame's request, check its CRC, and return it as canonical protobuf.
+
+    Args:
+        key: the segment's key, for the message of an error.
+        member: the frame's bytes.
+        frame: what is known of it.
+        signal: what the request is.
+
+    Fails with:
+        SegmentCorrupted: the member is damaged, or does not hold what its header says.
+    """
+    max_bytes = min(frame.raw_size_bytes, STORED_LIMITS.max_bytes)
+    inflated = inflate_member(member, 0, max_bytes=max_bytes)
+    if isinstance(inflated, Failure):
+        reason = inflated.failure().message
+        return Failure(SegmentCorrupted(key, frame.offset, reason, "compression"))
+    opened = inflated.unwrap()
+    if opened.end != len(member) or len(opened.raw) != frame.raw_size_bytes:
+        reason = "the frame's header disagrees with what it holds"
+        return Failure(SegmentCorrupted(key, frame.offset, reason))
+    head = member_header(member, 0)
+    if isinstance(head, Success) and _own_facts(head.unwrap()) is not None:
+        return Success(opened.raw)
+    found = _foreign_content(opened.raw, signal)
+    if isinstance(found, Failure):
+        return Failure(SegmentCorrupted(key, frame.offset, found.failure().message, "content"))
+    return Success(found.unwrap().request)
+
+
+def read_frames(
+    key: str, segment: Buffer, signal: Signal, fallback_unix_nano: int
+) -> Iterator[Outcome[StoredFrame, SegmentCorrupted]]:
+    """Yield the frames of a segment with their requests, each checked, as they lie.
+
+    Args:
+        key: the segment's key, for the message of an error.
+        segment: the whole object.
+        signal: what its requests are.
+        fallback_unix_nano: the arrival of members that other writers left without facts.
+
+    Fails with:
+        SegmentCorrupted: a member is torn or its CRC is wrong. It is the last item; every frame
+            before it is intact.
+    """
+    view = memoryview(segment)
+    for found in index_frames(key, segment, signal, fallback_unix_nano):
+        if isinstance(found, Failure):
+            yield found
+            return
+        frame = found.unwrap()
+        member = view[frame.offset : frame.offset + frame.size_bytes]
+        request = open_frame(key, member, frame, signal)
+        if isinstance(request, Failure):
+            yield request
+            return
+        yield Success(StoredFrame(frame, request.unwrap()))
+
+
+def _frame_at(
+    key: str, segment: Buffer, offset: int, signal: Signal, fallback_unix_nano: int
+) -> Outcome[Frame, SegmentCorrupted]:
+    head = member_header(segment, offset)
+    if isinstance(head, Failure):
+        return Failure(_corrupted(key, offset, head.failure()))
+    own = _own_facts(head.unwrap())
+    if own is None:
+        return _foreign_frame(key, segment, offset, signal, fallback_unix_nano)
+    if own[:1] != bytes([_VERSION]):
+        version = own[0] if own else "none"
+        reason = f"its frame header is of version {version}; this reads version {_VERSION}"
+        return Failure(SegmentCorrupted(key, offset, reason))
+    if len(own) < _FACTS.size:
+        reason = f"its frame header has {len(own)} bytes where {_FACTS.size} are needed"
+        return Failure(SegmentCorrupted(key, offset, reason))
+    _, _, _, size, raw_size, records, received, earliest, latest, sequence = _FACTS.unpack_from(own)
+    if size < head.unwrap().deflate_offset - offset + _TRAILER_SIZE:
+        return Failure(SegmentCorrupted(key, offset, f"a frame cannot be {size} bytes long"))
+    if size > len(segment) - offset:
+        return Failure(_corrupted(key, offset, GzipTorn(offset)))
+    return Success(Frame(offset, size, raw_size, records, received, sequence, earliest, latest))
+
+
+def _foreign_frame(
+    key: str, segment: Buffer, offset: int, signal: Signal, fallback_unix_nano: int
+) -> Outcome[Frame, SegmentCorrupted]:
+    inflated = inflate_member(segment, offset, max_bytes=STORED_LIMITS.max_bytes)
+    if isinstance(inflated, Failure):
+        return Failure(_corrupted(key, offset, inflated.failure()))
+    member = inflated.unwrap()
+    found = _foreign_content(member.raw, signal)
+    if isinstance(found, Failure):
+        return Failure(SegmentCorrupted(key, offset, found.failure().message, "content"))
+    facts = found.unwrap().facts
+    return Success(
+        Frame(
+            offset=offset,
+            size_bytes=member.end - offset,
+            raw_size_bytes=len(member.raw),
+            record_count=facts.record_count,
+            received_unix_nano=fallback_unix_nano,
+            sequence=0,
+            min_time_unix_nano=facts.min_time_unix_nano,
+            max_time_unix_nano=facts.max_time_unix_nano,
+        )
+    )
+
+
+@attrs.frozen
+class _Content:
+    request: bytes
+    facts: RequestFacts
+
+
+def _foreign_content(
+    raw: bytes, signal: Signal
+) -> Outcome[_Content, InvalidRequest | RequestTooLarge]:
+    """Read what others stored: protobuf, or OTLP/JSON, which never reads as protobuf."""
+    request, scanned = raw, otlp.scan(raw, signal, limits=STORED_LIMITS)
+    if isinstance(scanned, Failure) and _LOOKS_LIKE_JSON.match(raw):
+        decoded = _foreign_json(raw, signal)
+        if isinstance(decoded, Failure):
+            return decoded
+        request = decoded.unwrap()
+        scanned = otlp.scan(request, signal, limits=STORED_LIMITS)
+    if isinstance(scanned, Failure):
+        return scanned
+    return Success(_Content(request, scanned.unwrap()))
+
+
+def _foreign_json(text: bytes, signal: Signal) -> Outcome[bytes, InvalidRequest | RequestTooLarge]:
+    decoded = otlp.decode(text, signal, "json", dialect="import", limits=STORED_LIMITS)
+    if decoded == Success(b""):
+        others = otlp.decode_export_line(text).value_or(())
+        held = next((each for each, _ in others if each != signal), None)
+        if held is not None:
+            return Failure(InvalidRequest("the document", held, f"{signal}, as its key says"))
+    return decoded
+
+
+def _own_facts(head: MemberHeader) -> bytes | None:
+    return next((value for name, value in head.subfields if name == _SUBFIELD), None)
+
+
+def _corrupted(key: str, offset: int, error: GzipError) -> SegmentCorrupted:
+    return SegmentCorrupted(key, offset, error.message)
