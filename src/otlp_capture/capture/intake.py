@@ -1,0 +1,92 @@
+"""From a client's bytes to a frame: decompressed within bounds, checked, made canonical."""
+
+import attrs
+
+from otlp_capture import otlp
+from otlp_capture.capture.errors import (
+    CompressionFailure,
+    RequestRefused,
+    UnsupportedContentEncoding,
+)
+from otlp_capture.deflate import GzipError, Inflated, InflatedTooLarge, inflate
+from otlp_capture.otlp import Encoding, Limits, RequestTooLarge, Signal
+from otlp_capture.result import Failure, Outcome, Success
+from otlp_capture.sessions import (
+    Arrival,
+    NewFrame,
+    adopt_member,
+    encode_frame,
+    encode_frame_stored,
+)
+
+
+@attrs.frozen
+class ClientRequest:
+    """A request as it came.
+
+    Attributes:
+        body: the bytes on the wire.
+        signal: what they are.
+        encoding: how the request is written.
+        content_encoding: how the body is compressed.
+    """
+
+    body: bytes
+    signal: Signal
+    encoding: Encoding
+    content_encoding: str
+
+
+def prepare(
+    came: ClientRequest, arrival: Arrival, limits: Limits, *, is_compressed: bool
+) -> Outcome[NewFrame, RequestRefused]:
+    """Make a frame of a client's request.
+
+    A client's own gzip is stored without being compressed again where it is a single member.
+
+    Args:
+        came: the request.
+        arrival: when it came.
+        limits: what it may cost.
+        is_compressed: whether the frame is to be compressed.
+
+    Fails with:
+        UnsupportedContentEncoding: neither identity nor gzip.
+        CompressionFailure: not the gzip that it says it is.
+        RequestTooLarge: more bytes or elements than *limits* allow.
+        InvalidRequest: not a request of this signal.
+    """
+    body = Inflated(came.body, 0)
+    match came.content_encoding.strip().lower():
+        case "gzip":
+            inflated = inflate(came.body, max_bytes=limits.max_bytes)
+            if isinstance(inflated, Failure):
+                return Failure(_refusal(inflated.failure(), limits))
+            body = inflated.unwrap()
+        case "identity":
+            pass
+        case other:
+            return Failure(UnsupportedContentEncoding(other))
+    request = body.raw
+    if came.encoding == "json":
+        decoded = otlp.decode(request, came.signal, "json", limits=limits)
+        if isinstance(decoded, Failure):
+            return decoded
+        request = decoded.unwrap()
+    scanned = otlp.scan(request, came.signal, limits=limits)
+    if isinstance(scanned, Failure):
+        return scanned
+    facts = scanned.unwrap()
+    if not is_compressed:
+        member = encode_frame_stored(request, facts, arrival)
+    elif body.member_count == 1 and came.encoding == "protobuf":
+        member = adopt_member(came.body, request, facts, arrival)
+    else:
+        member = encode_frame(request, facts, arrival)
+    return Success(NewFrame(came.signal, member, len(request), facts, arrival))
+
+
+def _refusal(error: GzipError, limits: Limits) -> RequestTooLarge | CompressionFailure:
+    if isinstance(error, InflatedTooLarge):
+        return RequestTooLarge("bytes", limits.max_bytes)
+    return CompressionFailure(error.message)

@@ -1,0 +1,368 @@
+"""The documented service: sessions are started, fed, watched and stopped."""
+
+import logging
+from typing import Final, Protocol, TypeAlias, runtime_checkable
+from weakref import WeakValueDictionary
+
+import anyio
+import attrs
+from anyio.abc import TaskGroup
+
+from otlp_capture.capture.errors import (
+    CaptureError,
+    InvalidConfig,
+    SessionAlreadyActive,
+    SessionEnded,
+    StorageFailure,
+)
+from otlp_capture.capture.intake import ClientRequest
+from otlp_capture.capture.model import (
+    DEFAULT_SETTINGS,
+    CaptureConfig,
+    CapturedDataReference,
+    CaptureSettings,
+    check_config,
+    check_settings,
+)
+from otlp_capture.capture.recording import Recording
+from otlp_capture.clock import Clock, ClockTag, moment, unix_nano
+from otlp_capture.layer import Layer, Scope, Tag, scoped
+from otlp_capture.otlp import Encoding, Signal
+from otlp_capture.result import Failure, Outcome, Success
+from otlp_capture.sessions import (
+    CaptureSessionMetadata,
+    InvalidSessionId,
+    LoadError,
+    MetadataCorrupted,
+    SessionAlreadyExists,
+    SessionIndex,
+    SessionNotFound,
+    SessionTakenOver,
+    StoredSession,
+    counted,
+    create_session,
+    index_session,
+    list_sessions,
+    load_session,
+    save_session,
+    session_prefix,
+    uncounted,
+)
+from otlp_capture.storage import S3Storage, S3StorageTag
+
+_log = logging.getLogger(__name__)
+
+_ORPHANED_NS: Final = 60_000_000_000
+_CLOSES_WITHIN_S: Final = 60.0
+_WORKERS: Final = 4
+"""Each may hold a request of the largest size several times over."""
+
+_EMPTY: Final = SessionIndex(())
+
+
+@runtime_checkable
+class OtlpCaptureService(Protocol):
+    """Records OTLP requests into sessions."""
+
+    async def start_capture(
+        self, config: CaptureConfig
+    ) -> Outcome[CaptureSessionMetadata, CaptureError]:
+        """Begin a session.
+
+        Fails with:
+            InvalidSessionId, InvalidConfig: the configuration cannot be.
+            SessionAlreadyExists: the id is taken.
+            StorageFailure: the store did not answer well.
+        """
+        ...
+
+    async def resume_capture(
+        self, session_id: str
+    ) -> Outcome[CaptureSessionMetadata, CaptureError]:
+        """Take up an active session that nobody records any more.
+
+        Its counters are counted anew from what it holds.
+
+        Fails with:
+            InvalidSessionId, SessionNotFound, MetadataCorrupted: there is no such session.
+            SessionEnded: it is not active.
+            SessionAlreadyActive: it had a checkpoint in the last 60 s, or is recorded here.
+            SessionTakenOver: another process was faster.
+            StorageFailure: the store did not answer well.
+        """
+        ...
+
+    async def stop_capture(self, session_id: str) -> Outcome[CaptureSessionMetadata, CaptureError]:
+        """End a session: what came is settled, manifest and metadata are written.
+
+        A session that nobody records any more is counted anew and closed; one that has ended is
+        answered as it is.
+
+        Fails with:
+            InvalidSessionId, SessionNotFound, MetadataCorrupted: there is no such session.
+            SessionAlreadyActive: another process records it.
+            SessionTakenOver: another process has taken it over.
+            StorageFailure: the store did not answer well; call again.
+        """
+        ...
+
+    async def capture_otlp_data(
+        self,
+        session_id: str,
+        data: bytes,
+        signal_type: Signal,
+        *,
+        encoding: Encoding = "protobuf",
+        content_encoding: str = "identity",
+    ) -> Outcome[CapturedDataReference, CaptureError]:
+        """Keep one export request; when this returns a `Success`, it is in the store.
+
+        Args:
+            session_id: a session that this service has started or resumed.
+            data: the body as the client sent it.
+            signal_type: what it is; this cannot be told from the bytes.
+            encoding: `protobuf` or `json`.
+            content_encoding: `identity` or `gzip`.
+
+        Fails with:
+            InvalidSessionId, SessionNotFound, MetadataCorrupted: there is no such session.
+            SessionAlreadyActive: there is, but this service does not record it.
+            SessionEnded, SessionTakenOver: it takes no more.
+            SignalNotEnabled: the session does not record this signal.
+            InvalidRequest, RequestTooLarge, CompressionFailure, UnsupportedContentEncoding: the
+                request cannot be kept.
+            StorageFailure: the store did not take it. It may hold it all the same, and then the
+                session has it once more when it is sent again.
+        """
+        ...
+
+    async def get_capture_status(
+        self, session_id: str
+    ) -> Outcome[CaptureSessionMetadata, CaptureError]:
+        """Return a session as it stands.
+
+        That is to the last request where this service records it, else to its last checkpoint.
+
+        Fails with:
+            InvalidSessionId, SessionNotFound, MetadataCorrupted: there is no such session.
+            StorageFailure: the store did not answer well.
+        """
+        ...
+
+    async def list_capture_sessions(
+        self,
+    ) -> Outcome[tuple[CaptureSessionMetadata, ...], CaptureError]:
+        """Return all sessions of the store, in the order of their start.
+
+        Fails with:
+            StorageFailure: the store did not answer well.
+        """
+        ...
+
+
+OtlpCaptureServiceTag: Final = Tag[OtlpCaptureService]("otlp_capture.OtlpCaptureService")
+
+
+_LoadFailure: TypeAlias = InvalidSessionId | SessionNotFound | MetadataCorrupted | StorageFailure
+
+
+def _as_capture_error(session_id: str, error: LoadError) -> _LoadFailure:
+    match error:
+        case InvalidSessionId() | SessionNotFound() | MetadataCorrupted():
+            return error
+        case _:
+            return StorageFailure(session_id, error)
+
+
+class _CaptureService:
+    def __init__(
+        self, storage: S3Storage, clock: Clock, tasks: TaskGroup, settings: CaptureSettings
+    ) -> None:
+        self._storage, self._clock = storage, clock
+        self._tasks, self._settings = tasks, settings
+        self._workers = anyio.Semaphore(_WORKERS)
+        self._recordings: dict[str, Recording] = {}
+        self._locks = WeakValueDictionary[str, anyio.Lock]()
+
+    async def start_capture(
+        self, config: CaptureConfig
+    ) -> Outcome[CaptureSessionMetadata, CaptureError]:
+        checked = check_config(config)
+        if isinstance(checked, Failure):
+            return checked
+        now = moment(self._clock.time_ns())
+        metadata = CaptureSessionMetadata(
+            session_id=config.session_id,
+            diagnostic_session_id=config.diagnostic_session_id,
+            start_time=now,
+            status="active",
+            enabled_flags=config.enabled_flags,
+            s3_prefix=session_prefix(config.session_id),
+            created_by=config.created_by,
+            description=config.description,
+            last_checkpoint_time=now,
+            labels=config.labels,
+            capture=config.switches,
+        )
+        async with self._opening(config.session_id):
+            created = await create_session(self._storage, metadata)
+            if isinstance(created, Failure):
+                error = created.failure()
+                if isinstance(error, SessionAlreadyExists):
+                    return Failure(error)
+                return Failure(StorageFailure(config.session_id, error))
+            self._recordings[config.session_id] = self._record(created.unwrap())
+        return Success(metadata)
+
+    async def resume_capture(
+        self, session_id: str
+    ) -> Outcome[CaptureSessionMetadata, CaptureError]:
+        if self._live(session_id) is not None:
+            return Failure(SessionAlreadyActive(session_id, 0.0))
+        async with self._opening(session_id):
+            taken = await self._take_up(session_id)
+        return taken if isinstance(taken, Failure) else Success(taken.unwrap().metadata)
+
+    async def stop_capture(self, session_id: str) -> Outcome[CaptureSessionMetadata, CaptureError]:
+        recording = await self._hold(session_id)
+        if isinstance(recording, Success):
+            return await recording.unwrap().finish("stopped")
+        is_over = isinstance(recording.failure(), SessionEnded)
+        return await self.get_capture_status(session_id) if is_over else recording
+
+    async def capture_otlp_data(
+        self,
+        session_id: str,
+        data: bytes,
+        signal_type: Signal,
+        *,
+        encoding: Encoding = "protobuf",
+        content_encoding: str = "identity",
+    ) -> Outcome[CapturedDataReference, CaptureError]:
+        recording = self._recordings.get(session_id)
+        if recording is None:
+            return Failure(await self._why_not_recorded(session_id))
+        return await recording.keep(ClientRequest(data, signal_type, encoding, content_encoding))
+
+    async def get_capture_status(
+        self, session_id: str
+    ) -> Outcome[CaptureSessionMetadata, CaptureError]:
+        recording = self._live(session_id)
+        if recording is not None:
+            return Success(recording.metadata)
+        loaded = await load_session(self._storage, session_id)
+        if isinstance(loaded, Failure):
+            return Failure(_as_capture_error(session_id, loaded.failure()))
+        return Success(loaded.unwrap().metadata)
+
+    async def list_capture_sessions(
+        self,
+    ) -> Outcome[tuple[CaptureSessionMetadata, ...], CaptureError]:
+        listed = await list_sessions(self._storage)
+        if isinstance(listed, Failure):
+            return Failure(StorageFailure(None, listed.failure()))
+        live = {name: held.metadata for name, held in self._recordings.items() if held.is_live}
+        return Success(
+            tuple(live.get(metadata.session_id, metadata) for metadata in listed.unwrap())
+        )
+
+    async def close(self) -> None:
+        """Settle what came; active sessions stay active, for another process to take up."""
+        try:
+            async with anyio.create_task_group() as releasing:
+                for recording in self._recordings.values():
+                    releasing.start_soon(recording.release)
+        finally:
+            self._tasks.cancel_scope.cancel()
+
+    def _opening(self, session_id: str) -> anyio.Lock:
+        """Return what keeps two openings of one session apart."""
+        return self._locks.setdefault(session_id, anyio.Lock())
+
+    def _live(self, session_id: str) -> Recording | None:
+        recording = self._recordings.get(session_id)
+        return recording if recording is not None and recording.is_live else None
+
+    async def _why_not_recorded(self, session_id: str) -> CaptureError:
+        loaded = await load_session(self._storage, session_id)
+        if isinstance(loaded, Failure):
+            return _as_capture_error(session_id, loaded.failure())
+        metadata = loaded.unwrap().metadata
+        if metadata.status != "active":
+            return SessionEnded(session_id, metadata.end_reason or metadata.status)
+        return SessionAlreadyActive(session_id, self._idle_ns(metadata) / 1e9)
+
+    def _idle_ns(self, metadata: CaptureSessionMetadata) -> int:
+        """How long ago somebody who records the session has said so."""
+        said = unix_nano(metadata.last_checkpoint_time or metadata.start_time)
+        return max(self._clock.time_ns() - said, 0)
+
+    def _record(self, stored: StoredSession, index: SessionIndex = _EMPTY) -> Recording:
+        return Recording(
+            self._storage,
+            self._clock,
+            self._tasks,
+            self._workers,
+            self._settings,
+            stored,
+            index.segments,
+        )
+
+    async def _hold(self, session_id: str) -> Outcome[Recording, CaptureError]:
+        """Return the recording of a session, which is taken up where nobody has it."""
+        async with self._opening(session_id):
+            recording = self._live(session_id)
+            return await self._take_up(session_id) if recording is None else Success(recording)
+
+    async def _take_up(self, session_id: str) -> Outcome[Recording, CaptureError]:
+        loaded = await load_session(self._storage, session_id)
+        if isinstance(loaded, Failure):
+            return Failure(_as_capture_error(session_id, loaded.failure()))
+        metadata = loaded.unwrap().metadata
+        if metadata.status != "active":
+            return Failure(SessionEnded(session_id, metadata.end_reason or metadata.status))
+        idle_ns = self._idle_ns(metadata)
+        if idle_ns < _ORPHANED_NS:
+            return Failure(SessionAlreadyActive(session_id, idle_ns / 1e9))
+        indexed = await index_session(self._storage, session_id)
+        if isinstance(indexed, Failure):
+            return Failure(StorageFailure(session_id, indexed.failure()))
+        index = indexed.unwrap()
+        for damage in index.damages:
+            _log.error("%s", damage.message)
+        claim = attrs.evolve(
+            counted(uncounted(metadata), index.segments),
+            last_checkpoint_time=moment(self._clock.time_ns()),
+        )
+        claimed = await save_session(self._storage, claim, loaded.unwrap().etag)
+        if isinstance(claimed, Failure):
+            error = claimed.failure()
+            if isinstance(error, SessionTakenOver):
+                return Failure(error)
+            return Failure(StorageFailure(session_id, error))
+        self._recordings[session_id] = self._record(claimed.unwrap(), index)
+        return Success(self._recordings[session_id])
+
+
+def capture_service(settings: CaptureSettings = DEFAULT_SETTINGS) -> Layer[InvalidConfig]:
+    """Return the layer of a capture service that works by *settings*.
+
+    Opening it fails with `InvalidConfig` where a setting is not in its range.
+    """
+
+    async def open_capture(
+        scope: Scope, storage: S3Storage, clock: Clock
+    ) -> Outcome[OtlpCaptureService, InvalidConfig]:
+        checked = check_settings(settings)
+        if isinstance(checked, Failure):
+            return checked
+        tasks = await scope.enter(anyio.create_task_group())
+        service = _CaptureService(storage, clock, tasks, settings)
+        scope.defer(service.close, deadline_s=_CLOSES_WITHIN_S)
+        return Success(service)
+
+    return scoped(OtlpCaptureServiceTag, open_capture, S3StorageTag, ClockTag)
+
+
+OtlpCaptureServiceLive: Final = capture_service()
+"""The capture service with the default settings."""

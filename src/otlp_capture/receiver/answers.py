@@ -1,0 +1,189 @@
+"""What a client is told: the HTTP status and the google.rpc code of each refusal.
+
+Source: OTLP specification 1.11, OTLP/HTTP Response; google.rpc.Code.
+"""
+
+from http import HTTPStatus
+from typing import ClassVar, TypeAlias, assert_never
+
+import attrs
+
+from otlp_capture.capture import (
+    CaptureError,
+    CompressionFailure,
+    InvalidConfig,
+    SessionAlreadyActive,
+    SessionEnded,
+    SignalNotEnabled,
+    StorageFailure,
+    UnsupportedContentEncoding,
+)
+from otlp_capture.otlp import InvalidRequest, RequestTooLarge
+from otlp_capture.sessions import (
+    InvalidSessionId,
+    MetadataCorrupted,
+    SessionAlreadyExists,
+    SessionNotFound,
+    SessionTakenOver,
+)
+
+_INVALID_ARGUMENT, _DEADLINE_EXCEEDED, _NOT_FOUND, _RESOURCE_EXHAUSTED = 3, 4, 5, 8
+_FAILED_PRECONDITION, _UNIMPLEMENTED, _INTERNAL, _UNAVAILABLE = 9, 12, 13, 14
+
+
+@attrs.frozen
+class MalformedHttp:
+    """What came is not HTTP/1.1."""
+
+    reason: str
+    retryable: ClassVar[bool] = False
+
+    @property
+    def message(self) -> str:
+        """What the parser said, on one line."""
+        return f"This is not HTTP/1.1: {' '.join(self.reason.split())[:300]}"
+
+
+@attrs.frozen
+class UnknownPath:
+    """Nothing is taken at *path*."""
+
+    path: str
+    known: tuple[str, ...]
+    retryable: ClassVar[bool] = False
+
+    @property
+    def message(self) -> str:
+        """What was asked for, and what there is."""
+        return f"Nothing is at {self.path[:200]!r}. Send to {', '.join(self.known)}."
+
+
+@attrs.frozen
+class MethodNotAllowed:
+    """Only POST is taken."""
+
+    method: str
+    retryable: ClassVar[bool] = False
+
+    @property
+    def message(self) -> str:
+        """What was used, and what to use."""
+        return f"{self.method[:40]} is not taken here. Use POST."
+
+
+@attrs.frozen
+class UnsupportedContentType:
+    """A body is of a type that is not accepted."""
+
+    content_type: str
+    retryable: ClassVar[bool] = False
+
+    @property
+    def message(self) -> str:
+        """What was said, and what is accepted."""
+        return (
+            f"Content-Type {self.content_type[:100]!r} is not accepted. "
+            f"Send application/x-protobuf or application/json."
+        )
+
+
+@attrs.frozen
+class BodyIncomplete:
+    """The connection ended before the body did."""
+
+    retryable: ClassVar[bool] = False
+
+    @property
+    def message(self) -> str:
+        """What happened."""
+        return "The body ended before its length was reached."
+
+
+@attrs.frozen
+class BodyTooSlow:
+    """A body did not come to its end in time."""
+
+    timeout_s: float
+    retryable: ClassVar[bool] = True
+
+    @property
+    def message(self) -> str:
+        """What was waited for, and how long."""
+        return f"The body did not come to its end within {self.timeout_s:g} s."
+
+
+@attrs.frozen
+class Overloaded:
+    """More bytes are under way than the receiver holds at once."""
+
+    limit_bytes: int
+    retryable: ClassVar[bool] = True
+
+    @property
+    def message(self) -> str:
+        """What is exceeded, and what to do."""
+        return f"More than {self.limit_bytes:,} bytes are under way. Come again later."
+
+
+@attrs.frozen
+class InternalError:
+    """The receiver has a fault, which its log describes."""
+
+    retryable: ClassVar[bool] = False
+
+    @property
+    def message(self) -> str:
+        """Where to look."""
+        return "The receiver failed on this request; its log says how."
+
+
+Refusal: TypeAlias = (
+    CaptureError
+    | MalformedHttp
+    | UnknownPath
+    | MethodNotAllowed
+    | UnsupportedContentType
+    | BodyIncomplete
+    | BodyTooSlow
+    | Overloaded
+    | InternalError
+)
+
+
+def answer_to(refusal: Refusal) -> tuple[HTTPStatus, int]:
+    """Return the HTTP status and the google.rpc code that say *refusal* to a client.
+
+    Whatever trouble the store has, a client loses nothing by coming again: 503. So it is with a
+    session that has not begun yet.
+    """
+    match refusal:
+        case MalformedHttp() | InvalidRequest() | CompressionFailure() | BodyIncomplete():
+            return HTTPStatus.BAD_REQUEST, _INVALID_ARGUMENT
+        case BodyTooSlow():
+            return HTTPStatus.REQUEST_TIMEOUT, _DEADLINE_EXCEEDED
+        case RequestTooLarge():
+            return HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _RESOURCE_EXHAUSTED
+        case UnsupportedContentEncoding() | UnsupportedContentType():
+            return HTTPStatus.UNSUPPORTED_MEDIA_TYPE, _INVALID_ARGUMENT
+        case UnknownPath():
+            return HTTPStatus.NOT_FOUND, _NOT_FOUND
+        case SignalNotEnabled():
+            return HTTPStatus.NOT_FOUND, _UNIMPLEMENTED
+        case MethodNotAllowed():
+            return HTTPStatus.METHOD_NOT_ALLOWED, _UNIMPLEMENTED
+        case StorageFailure() | Overloaded() | SessionNotFound():
+            return HTTPStatus.SERVICE_UNAVAILABLE, _UNAVAILABLE
+        case InternalError():
+            return HTTPStatus.INTERNAL_SERVER_ERROR, _INTERNAL
+        case (
+            SessionEnded()
+            | SessionTakenOver()
+            | SessionAlreadyActive()
+            | SessionAlreadyExists()
+            | InvalidSessionId()
+            | InvalidConfig()
+            | MetadataCorrupted()
+        ):
+            return HTTPStatus.FORBIDDEN, _FAILED_PRECONDITION
+        case _:
+            assert_never(refusal)
