@@ -1,0 +1,185 @@
+"""From attempts to an outcome: when a request is sent again, and what became of it.
+
+Source: OTLP specification 1.11, OTLP/HTTP Response and Throttling.
+"""
+
+import random
+from collections.abc import Callable
+from typing import Final
+
+import anyio
+import attrs
+
+from otlp_capture.clock import Clock
+from otlp_capture.otlp import PartialSuccess
+from otlp_replay.model import DeliveryOutcome, RetryPolicy
+from otlp_replay.parcels import Parcel
+from otlp_replay.transport.answers import Accepted, Answer, NoAnswer, Refused, Unreadable
+from otlp_replay.transport.protocol import Transport
+
+_MOST_DOUBLINGS: Final = 30
+
+
+@attrs.frozen(kw_only=True)
+class Delivery:
+    """What became of a request.
+
+    Attributes:
+        outcome: of the request.
+        attempts: how often it was tried.
+        rejected_records: how many of its records the target refused for good.
+        reason: what stood in the way, or what the target remarked; empty when there was nothing.
+        is_given_up: whether its retries were used up.
+        is_interrupted: whether it could have been tried further; only then is it `not_sent`.
+    """
+
+    outcome: DeliveryOutcome
+    attempts: int
+    rejected_records: int = 0
+    reason: str = ""
+    is_given_up: bool = False
+    is_interrupted: bool = False
+
+
+class Courier:
+    """Sends one request until the target has decided, or until the policy has had enough.
+
+    Args:
+        transport: what sends it.
+        clock: what measures the time that *policy* allows.
+        policy: how long it is tried.
+        parcel: the request.
+        hear: told of what came of each attempt.
+
+    Attributes:
+        parcel: the request.
+        departed: set once the first attempt is on its way, or over.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        clock: Clock,
+        policy: RetryPolicy,
+        parcel: Parcel,
+        hear: Callable[[Answer], None],
+    ) -> None:
+        self.parcel = parcel
+        self.departed = anyio.Event()
+        self._transport, self._clock, self._policy = transport, clock, policy
+        self._hear = hear
+        self._attempts = 0
+        self._is_underway = self._may_have_arrived = self._was_refused = False
+        self._is_stopped = False
+        self._wait = anyio.CancelScope()
+
+    async def deliver(self) -> Delivery:
+        """Return what became of the request. It is called once."""
+        give_up_ns = self._clock.monotonic_ns() + _ns(self._policy.max_elapsed_s)
+        while True:
+            answer = await self._attempt()
+            settled = self._settled(answer)
+            if settled is not None:
+                return settled
+            due_ns = self._clock.monotonic_ns() + _ns(self._wait_s(answer))
+            if self._attempts >= self._policy.max_attempts or due_ns > give_up_ns:
+                return self._given_up(_reason(answer))
+            await self._wait_until(due_ns)
+            if self._is_stopped:
+                return self.interrupted(_reason(answer))
+
+    def stop(self) -> None:
+        """Try no more: `deliver` returns once the attempt that is under way is over."""
+        self._is_stopped = True
+        self._wait.cancel()
+
+    def interrupted(self, reason: str) -> Delivery:
+        """Return what became of the request if nothing more is done for it."""
+        outcome: DeliveryOutcome = "failed" if self._was_refused else "not_sent"
+        if self._may_have_arrived or self._is_underway:
+            outcome = "unknown"
+        return Delivery(
+            outcome=outcome, attempts=self._attempts, reason=reason, is_interrupted=True
+        )
+
+    async def _attempt(self) -> Answer:
+        self._attempts += 1
+        try:
+            answer = await self._transport.attempt(
+                self.parcel.signal, self.parcel.body, self._depart
+            )
+        finally:
+            self.departed.set()
+        self._is_underway = False
+        self._was_refused |= isinstance(answer, Refused)
+        self._may_have_arrived |= isinstance(answer, NoAnswer) and answer.may_have_arrived
+        self._hear(answer)
+        return answer
+
+    def _depart(self) -> None:
+        self._is_underway = True
+        self.departed.set()
+
+    async def _wait_until(self, due_ns: int) -> None:
+        with anyio.CancelScope() as self._wait:
+            if not self._is_stopped:
+                await self._clock.sleep_until(due_ns)
+
+    def _settled(self, answer: Answer) -> Delivery | None:
+        """Return the outcome that *answer* decides; None: it is to be tried again."""
+        records, reason = self.parcel.record_count, _reason(answer)
+        match answer:
+            case Accepted(PartialSuccess(rejected=rejected)) if rejected > 0:
+                return self._decided("rejected", reason, min(rejected, records))
+            case Accepted():
+                return self._decided("delivered", reason)
+            case Refused(is_retryable=False):
+                return self._decided("rejected", reason, records)
+            case Unreadable():
+                return self._decided("unknown", reason)
+            case Refused() | NoAnswer():
+                return None
+
+    def _decided(self, outcome: DeliveryOutcome, reason: str, rejected: int = 0) -> Delivery:
+        return Delivery(
+            outcome=outcome, attempts=self._attempts, rejected_records=rejected, reason=reason
+        )
+
+    def _given_up(self, reason: str) -> Delivery:
+        return Delivery(
+            outcome="unknown" if self._may_have_arrived else "failed",
+            attempts=self._attempts,
+            reason=reason,
+            is_given_up=True,
+        )
+
+    def _wait_s(self, answer: Answer) -> float:
+        """Return how long to wait: the backoff, or what the target asks for where that is more."""
+        asked_s = answer.retry_after_s if isinstance(answer, Refused) else None
+        return max(_backoff_s(self._policy, self._attempts), asked_s or 0.0)
+
+
+def _reason(answer: Answer) -> str:
+    match answer:
+        case Accepted(partial_success, remark):
+            return remark if partial_success is None else _part(partial_success)
+        case Refused(status, reason):
+            return f"{status}: {reason}" if reason else status
+        case Unreadable(reason) | NoAnswer(reason):
+            return reason
+
+
+def _part(partial_success: PartialSuccess) -> str:
+    rejected, message = partial_success.rejected, partial_success.error_message
+    return f"partial success, {rejected:,} records rejected: {message}"
+
+
+def _backoff_s(policy: RetryPolicy, attempts: int) -> float:
+    """Return an exponentially growing wait, of which the upper half is left to chance."""
+    doublings = min(attempts - 1, _MOST_DOUBLINGS)
+    longest = min(policy.initial_backoff_s * 2.0**doublings, policy.max_backoff_s)
+    return longest * random.uniform(0.5, 1.0)  # noqa: S311 - jitter is no secret
+
+
+def _ns(seconds: float) -> int:
+    return round(seconds * 1e9)

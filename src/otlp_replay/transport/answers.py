@@ -1,0 +1,68 @@
+"""What a target can say to one attempt."""
+
+from typing import TypeAlias
+
+import attrs
+
+from otlp_capture.otlp import PartialSuccess
+
+
+@attrs.frozen
+class Accepted:
+    """It was taken.
+
+    Attributes:
+        partial_success: which part of it was not, or a warning; None: all was taken.
+        remark: what is odd about the answer; empty when nothing is.
+    """
+
+    partial_success: PartialSuccess | None = None
+    remark: str = ""
+
+
+@attrs.frozen
+class Refused:
+    """It was not taken.
+
+    Attributes:
+        status: what the target answered, as the protocol names it, such as `503`.
+        reason: what the target said.
+        is_retryable: whether the specification has clients try again.
+        retry_after_s: when the target wants to see it again, in seconds; None: it did not say.
+    """
+
+    status: str
+    reason: str
+    is_retryable: bool
+    retry_after_s: float | None = None
+
+
+@attrs.frozen
+class Unreadable:
+    """The status says that it was taken, the rest of the answer does not say how much of it.
+
+    It is not tried again, so that nothing is sent twice that was taken.
+
+    Attributes:
+        reason: what is wrong with the answer.
+        is_too_long: whether it holds more than is read.
+    """
+
+    reason: str
+    is_too_long: bool = False
+
+
+@attrs.frozen
+class NoAnswer:
+    """No answer came.
+
+    Attributes:
+        reason: what happened instead.
+        may_have_arrived: whether a part of the request had left.
+    """
+
+    reason: str
+    may_have_arrived: bool
+
+
+Answer: TypeAlias = Accepted | Refused | Unreadable | NoAnswer
