@@ -1,0 +1,1 @@
+"""Label recorded sessions with ground truth."""

@@ -1,0 +1,93 @@
+"""Record OTLP traffic as sessions in object storage.
+
+The services are wired by tag: see `otlp_capture.layer`. Replay and comparison are in
+`otlp_replay`, labels in `annotations`.
+"""
+
+from otlp_capture.capture import CaptureConfig as CaptureConfig
+from otlp_capture.capture import CapturedDataReference as CapturedDataReference
+from otlp_capture.capture import CaptureError as CaptureError
+from otlp_capture.capture import CaptureSettings as CaptureSettings
+from otlp_capture.capture import OtlpCaptureService as OtlpCaptureService
+from otlp_capture.capture import OtlpCaptureServiceLive as OtlpCaptureServiceLive
+from otlp_capture.capture import OtlpCaptureServiceTag as OtlpCaptureServiceTag
+from otlp_capture.capture import capture_service as capture_service
+from otlp_capture.clock import Clock as Clock
+from otlp_capture.clock import ClockTag as ClockTag
+from otlp_capture.clock import SystemClock as SystemClock
+from otlp_capture.interchange import import_file as import_file
+from otlp_capture.layer import Layer as Layer
+from otlp_capture.layer import Miswired as Miswired
+from otlp_capture.layer import Scope as Scope
+from otlp_capture.layer import Tag as Tag
+from otlp_capture.layer import merge as merge
+from otlp_capture.layer import open_runtime as open_runtime
+from otlp_capture.layer import plan as plan
+from otlp_capture.layer import provide as provide
+from otlp_capture.layer import scoped as scoped
+from otlp_capture.layer import stub as stub
+from otlp_capture.layer import succeed as succeed
+from otlp_capture.layer import wire as wire
+from otlp_capture.otlp import Signal as Signal
+from otlp_capture.receiver import HttpReceiver as HttpReceiver
+from otlp_capture.receiver import HttpReceiverSettings as HttpReceiverSettings
+from otlp_capture.receiver import exporter_environment as exporter_environment
+from otlp_capture.receiver import open_http_receiver as open_http_receiver
+from otlp_capture.result import Failure as Failure
+from otlp_capture.result import Outcome as Outcome
+from otlp_capture.result import OutcomeFailed as OutcomeFailed
+from otlp_capture.result import Success as Success
+from otlp_capture.result import or_raise as or_raise
+from otlp_capture.sessions import CaptureSessionMetadata as CaptureSessionMetadata
+from otlp_capture.storage import S3Config as S3Config
+from otlp_capture.storage import S3Storage as S3Storage
+from otlp_capture.storage import S3StorageTag as S3StorageTag
+from otlp_capture.storage import local_storage as local_storage
+from otlp_capture.storage import memory_storage as memory_storage
+from otlp_capture.storage import s3_storage as s3_storage
+from otlp_capture.storage import storage_from_url as storage_from_url
+
+__all__ = [
+    "CaptureConfig",
+    "CaptureError",
+    "CaptureSessionMetadata",
+    "CaptureSettings",
+    "CapturedDataReference",
+    "Clock",
+    "ClockTag",
+    "Failure",
+    "HttpReceiver",
+    "HttpReceiverSettings",
+    "Layer",
+    "Miswired",
+    "OtlpCaptureService",
+    "OtlpCaptureServiceLive",
+    "OtlpCaptureServiceTag",
+    "Outcome",
+    "OutcomeFailed",
+    "S3Config",
+    "S3Storage",
+    "S3StorageTag",
+    "Scope",
+    "Signal",
+    "Success",
+    "SystemClock",
+    "Tag",
+    "capture_service",
+    "exporter_environment",
+    "import_file",
+    "local_storage",
+    "memory_storage",
+    "merge",
+    "open_http_receiver",
+    "open_runtime",
+    "or_raise",
+    "plan",
+    "provide",
+    "s3_storage",
+    "scoped",
+    "storage_from_url",
+    "stub",
+    "succeed",
+    "wire",
+]

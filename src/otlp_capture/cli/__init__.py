@@ -1,0 +1,5 @@
+"""The command `otlp-capture`."""
+
+from otlp_capture.cli.app import main as main
+
+__all__ = ["main"]

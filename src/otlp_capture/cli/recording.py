@@ -1,0 +1,283 @@
+"""`otlp-capture record` and `serve`: what clients export becomes a session."""
+
+import math
+import os
+import sys
+from signal import SIGINT, SIGTERM
+from typing import Annotated, Any, Final, TypeAlias
+
+import anyio
+import typer
+
+from otlp_capture.capture import (
+    CaptureConfig,
+    CaptureError,
+    CaptureSettings,
+    InvalidConfig,
+    OtlpCaptureService,
+    OtlpCaptureServiceTag,
+    capture_service,
+)
+from otlp_capture.cli.options import (
+    DEFAULT_STORE,
+    JsonOption,
+    SessionOption,
+    SignalName,
+    SignalsOption,
+    StoreOption,
+    chosen_signals,
+)
+from otlp_capture.cli.process import (
+    CommandNotExecutable,
+    CommandNotFound,
+    find_program,
+    run_to_end,
+)
+from otlp_capture.cli.terminal import (
+    DONE,
+    counted_text,
+    print_json,
+    run_with,
+    summary,
+    tell,
+    tell_json,
+)
+from otlp_capture.otlp import Limits
+from otlp_capture.receiver import (
+    DEFAULT_HTTP_PORT,
+    HttpReceiver,
+    HttpReceiverSettings,
+    exporter_environment,
+    open_http_receiver,
+)
+from otlp_capture.result import Failure, Outcome, Success
+from otlp_capture.sessions import (
+    CaptureSessionMetadata,
+    SessionAlreadyExists,
+    metadata_document,
+)
+
+_FAILED_ITSELF: Final = 125
+_EXIT_CODES: Final[dict[type, int]] = {CommandNotExecutable: 126, CommandNotFound: 127}
+_MAX_LINGER_MS: Final = 60_000.0
+
+LabelsOption: TypeAlias = Annotated[
+    list[str] | None, typer.Option("--label", metavar="NAME=VALUE", help="Kept with the session.")
+]
+DescriptionOption: TypeAlias = Annotated[
+    str | None, typer.Option(metavar="TEXT", help="A sentence for people.")
+]
+MaxSizeOption: TypeAlias = Annotated[
+    float | None,
+    typer.Option(metavar="MB", help="End the session at this stored size, in 10^6 bytes."),
+]
+MaxDurationOption: TypeAlias = Annotated[
+    float | None,
+    typer.Option(metavar="MINUTES", help="End the session at this age."),
+]
+MaxRequestOption: TypeAlias = Annotated[
+    int,
+    typer.Option(metavar="MIB", min=1, max=128, help="Refuse larger requests, decompressed."),
+]
+LingerOption: TypeAlias = Annotated[
+    float,
+    typer.Option(metavar="MS", help="How long requests wait to share an object."),
+]
+
+
+def record(
+    command: Annotated[
+        list[str], typer.Argument(metavar="COMMAND", help="What to run, and its arguments.")
+    ],
+    *,
+    session: SessionOption,
+    description: DescriptionOption = None,
+    label: LabelsOption = None,
+    signal: SignalsOption = None,
+    max_size_mb: MaxSizeOption = None,
+    max_duration_minutes: MaxDurationOption = None,
+    max_request_mib: MaxRequestOption = 20,
+    linger_ms: LingerOption = 20.0,
+    store: StoreOption = DEFAULT_STORE,
+    as_json: JsonOption = False,
+) -> None:
+    """Run a command, and record all that its OpenTelemetry SDK exports.
+
+    A receiver listens on a free loopback port; OTEL_EXPORTER_OTLP_ENDPOINT and
+    OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf tell the command. The session ends with it, and the
+    exit code is the command's: 128 + n after signal n, 125 when the recording itself fails. With
+    --json the command's standard output goes to standard error.
+
+    Example: [bold]otlp-capture record --session checkout -- python app.py[/]
+    """
+    config = _config(session, description, label, signal, max_size_mb, max_duration_minutes)
+    settings = HttpReceiverSettings(port=0, max_body_bytes=max_request_mib << 20)
+
+    async def work(capture: OtlpCaptureService) -> Outcome[int, Any]:
+        if isinstance(config, Failure):
+            return config
+        found = find_program(command[0])
+        if isinstance(found, Failure):
+            return found
+        with anyio.open_signal_receiver(SIGINT, SIGTERM) as interrupts:
+            async with open_http_receiver(capture, session, settings) as opened:
+                if isinstance(opened, Failure):
+                    return opened
+                started = await capture.start_capture(config.unwrap())
+                if isinstance(started, Failure):
+                    return started
+                receiver = opened.unwrap()
+                ended = await run_to_end(
+                    command,
+                    exporter_environment(os.environ, receiver.url),
+                    interrupts,
+                    stdout=sys.stderr.fileno() if as_json else None,
+                )
+            stopped = await capture.stop_capture(session)
+        if isinstance(stopped, Failure):
+            return stopped
+        if isinstance(ended, Success):
+            _report(stopped.unwrap(), receiver, as_json=as_json)
+        return ended
+
+    run_with(
+        store,
+        capture_service(_capture_settings(linger_ms, max_request_mib)),
+        OtlpCaptureServiceTag,
+        work,
+        as_json=as_json,
+        codes=_EXIT_CODES,
+        failed=_FAILED_ITSELF,
+    )
+
+
+def serve(
+    *,
+    session: SessionOption,
+    host: Annotated[
+        str, typer.Option(metavar="HOST", help="The address to listen on.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(metavar="PORT", help="OTLP/HTTP; 0: any free one.")
+    ] = DEFAULT_HTTP_PORT,
+    description: DescriptionOption = None,
+    label: LabelsOption = None,
+    signal: SignalsOption = None,
+    max_size_mb: MaxSizeOption = None,
+    max_duration_minutes: MaxDurationOption = None,
+    max_request_mib: MaxRequestOption = 20,
+    linger_ms: LingerOption = 20.0,
+    store: StoreOption = DEFAULT_STORE,
+    as_json: JsonOption = False,
+) -> None:
+    """Record what OpenTelemetry clients export over OTLP/HTTP, until interrupted.
+
+    SIGINT and SIGTERM end the session cleanly. A session that was never stopped and that nobody
+    records any more is taken up again, with the settings it was started with. With --json, the
+    address that is listened on is an object on standard error.
+
+    Example: [bold]otlp-capture serve --session checkout --port 4318[/]
+    """
+    config = _config(session, description, label, signal, max_size_mb, max_duration_minutes)
+    settings = HttpReceiverSettings(host=host, port=port, max_body_bytes=max_request_mib << 20)
+
+    async def work(capture: OtlpCaptureService) -> Outcome[int, Any]:
+        if isinstance(config, Failure):
+            return config
+        with anyio.open_signal_receiver(SIGINT, SIGTERM) as interrupts:
+            async with open_http_receiver(capture, session, settings) as opened:
+                if isinstance(opened, Failure):
+                    return opened
+                started = await _start_or_take_up(capture, config.unwrap())
+                if isinstance(started, Failure):
+                    return started
+                receiver = opened.unwrap()
+                _announce(started.unwrap(), receiver, as_json=as_json)
+                await anext(interrupts)
+            stopped = await capture.stop_capture(session)
+        if isinstance(stopped, Failure):
+            return stopped
+        _report(stopped.unwrap(), receiver, as_json=as_json)
+        return Success(DONE)
+
+    run_with(
+        store,
+        capture_service(_capture_settings(linger_ms, max_request_mib)),
+        OtlpCaptureServiceTag,
+        work,
+        as_json=as_json,
+    )
+
+
+def _config(
+    session: str,
+    description: str | None,
+    label: list[str] | None,
+    signal: list[SignalName] | None,
+    max_size_mb: float | None,
+    max_duration_minutes: float | None,
+) -> Outcome[CaptureConfig, InvalidConfig]:
+    labels: dict[str, str] = {}
+    for text in label or ():
+        name, equals, value = text.partition("=")
+        if not (name and equals):
+            return Failure(InvalidConfig("--label", text, "it is NAME=VALUE"))
+        labels[name] = value
+    signals = chosen_signals(signal)
+    return Success(
+        CaptureConfig(
+            session_id=session,
+            description=description,
+            labels=labels,
+            capture_traces="traces" in signals,
+            capture_metrics="metrics" in signals,
+            capture_logs="logs" in signals,
+            max_size_mb=max_size_mb,
+            max_duration_minutes=max_duration_minutes,
+        )
+    )
+
+
+def _capture_settings(linger_ms: float, max_request_mib: int) -> CaptureSettings:
+    if not (math.isfinite(linger_ms) and 0 <= linger_ms <= _MAX_LINGER_MS):
+        raise typer.BadParameter(
+            f"{linger_ms} is not in the range 0<=x<={_MAX_LINGER_MS:g}", param_hint="--linger-ms"
+        )
+    limits = Limits(max_bytes=max_request_mib << 20)
+    return CaptureSettings(linger_s=linger_ms / 1000, limits=limits)
+
+
+async def _start_or_take_up(
+    capture: OtlpCaptureService, config: CaptureConfig
+) -> Outcome[CaptureSessionMetadata, CaptureError]:
+    started = await capture.start_capture(config)
+    if isinstance(started, Failure):
+        error = started.failure()
+        if isinstance(error, SessionAlreadyExists) and error.status == "active":
+            return await capture.resume_capture(config.session_id)
+    return started
+
+
+def _announce(metadata: CaptureSessionMetadata, receiver: HttpReceiver, *, as_json: bool) -> None:
+    if as_json:
+        tell_json({"sessionId": metadata.session_id, "listening": receiver.url})
+        return
+    if metadata.captured_requests:
+        tell(f"Taking up {summary(metadata)}.")
+    tell(
+        f"Recording into session {metadata.session_id}: OTLP/HTTP on {receiver.url}. "
+        f"Ctrl-C ends it."
+    )
+
+
+def _report(metadata: CaptureSessionMetadata, receiver: HttpReceiver, *, as_json: bool) -> None:
+    if as_json:
+        print_json({**metadata_document(metadata), "refused": dict(receiver.refused)})
+        return
+    tell(summary(metadata))
+    if metadata.end_reason not in {None, "stopped"}:
+        tell(f"The session reached its limit ({metadata.end_reason}) and took no more.")
+    for reason, count in sorted(receiver.refused.items()):
+        tell(f"{counted_text(count, 'request')} refused: {reason}")
+    if not metadata.captured_requests:
+        tell("Nothing was kept. Does it export OTLP over HTTP, and flush at its end?")
