@@ -1,0 +1,149 @@
+"""Replays whose runtime closes before they are over."""
+
+import asyncio
+import gc
+from typing import Any
+
+import anyio
+import pytest
+from anyio.abc import TaskStatus
+
+from otlp_capture.clock import SYSTEM_CLOCK
+from otlp_capture.result import or_raise
+from otlp_capture.storage import (
+    S3Storage,
+)
+from otlp_replay import DeliveryCounts, ReplayStatus, RetryPolicy
+from otlp_replay.errors import (
+    ReplayInterrupted,
+)
+from tests.replays import (
+    SESSION,
+    assert_closed,
+    at_once,
+    interleaved,
+    numbered,
+    opened_service,
+)
+from tests.servers.target import (
+    OK,
+    Reply,
+    Silence,
+    always,
+    open_target,
+    refusal,
+)
+from tests.sessions import SECOND, START, arriving, write_session
+
+pytestmark = pytest.mark.anyio
+
+BUSY = refusal(503, "busy")
+
+
+class TestClosing:
+    async def closed_in_the_middle(
+        self, storage: S3Storage, script: Any, requests: int, **settings: Any
+    ) -> tuple[ReplayStatus, float]:
+        """Close the runtime once the target has got 5 requests; tell how long that takes."""
+        await write_session(storage, SESSION, arriving(numbered(requests)))
+        async with open_target(script) as target:
+            async with opened_service(storage, SYSTEM_CLOCK) as service:
+                or_raise(await service.start_replay(at_once(target.url, **settings)))
+                await target.has_received(5)
+                began = anyio.current_time()
+            took_s = anyio.current_time() - began
+            await target.is_alone()
+            return or_raise(await service.get_replay_status(SESSION)), took_s
+
+    async def test_what_is_on_its_way_may_still_be_answered(self, memory: S3Storage) -> None:
+        script = always(Reply(delay_s=0.2))
+
+        status, took_s = await self.closed_in_the_middle(memory, script, 100, max_in_flight=5)
+
+        assert status.error == ReplayInterrupted(SESSION)
+        assert status.delivery == DeliveryCounts(delivered=5, not_sent=95)
+        assert status.not_sent_reasons == {"ReplayInterrupted": 95}
+        assert took_s < 2
+
+    async def test_one_whose_last_answers_come_in_time_is_complete(self, memory: S3Storage) -> None:
+        status, _ = await self.closed_in_the_middle(memory, always(Reply(delay_s=0.2)), 5)
+
+        assert (status.status, status.error) == ("completed", None)
+        assert status.delivery == DeliveryCounts(delivered=5)
+
+    async def test_but_not_for_ever(
+        self, memory: S3Storage, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("otlp_replay.service._LAST_ANSWERS_S", 0.2)
+
+        status, took_s = await self.closed_in_the_middle(
+            memory, always(Silence()), 100, max_in_flight=5
+        )
+
+        assert status.delivery == DeliveryCounts(unknown=5, not_sent=95)
+        assert took_s < 2
+
+    async def test_nothing_is_tried_again(self, memory: S3Storage) -> None:
+        patient = RetryPolicy(initial_backoff_s=30)
+
+        status, took_s = await self.closed_in_the_middle(
+            memory, always(BUSY), 100, max_in_flight=5, retry=patient
+        )
+
+        assert status.delivery == DeliveryCounts(failed=5, not_sent=95)
+        assert took_s < 2
+
+    async def test_what_waits_for_its_time_is_not_sent(self, memory: S3Storage) -> None:
+        requests = [
+            *arriving(numbered(5), every=0),
+            *arriving(numbered(1, "traces"), start=START + 3600 * SECOND),
+        ]
+        await write_session(memory, SESSION, requests)
+        async with open_target() as target:
+            async with opened_service(memory, SYSTEM_CLOCK) as service:
+                or_raise(await service.start_replay(at_once(target.url, speed_multiplier=1)))
+                await target.has_received(5)
+            status = or_raise(await service.get_replay_status(SESSION))
+
+        assert status.delivery == DeliveryCounts(delivered=5, not_sent=1)
+
+    async def test_one_that_has_not_begun_is_accounted_for(self, memory: S3Storage) -> None:
+        await write_session(memory, SESSION, arriving(numbered(5)))
+        async with open_target() as target:
+            async with opened_service(memory, SYSTEM_CLOCK) as service:
+                or_raise(await service.start_replay(at_once(target.url)))
+            status = or_raise(await service.get_replay_status(SESSION))
+
+        assert_closed(status, 5, 5)
+        assert status.error == ReplayInterrupted(SESSION)
+
+    @pytest.mark.parametrize("script", [always(OK), always(Silence()), always(BUSY)])
+    async def test_cancelled_at_any_step_it_leaves_nothing_behind(
+        self, memory: S3Storage, script: Any
+    ) -> None:
+        await write_session(memory, SESSION, arriving(interleaved(10), every=0))
+        services: list[Any] = []
+
+        async def replay(
+            url: str, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED
+        ) -> None:
+            async with opened_service(memory, SYSTEM_CLOCK) as service:
+                services.append(service)
+                or_raise(await service.start_replay(at_once(url)))
+                task_status.started()
+                await anyio.sleep_forever()
+
+        async with open_target(script) as target:
+            for steps in [*range(100), *range(100, 500, 23)]:
+                before = asyncio.all_tasks()
+                async with anyio.create_task_group() as tasks:
+                    await tasks.start(replay, target.url)
+                    for _ in range(steps):
+                        await asyncio.sleep(0)
+                    tasks.cancel_scope.cancel()
+                await target.is_alone()
+                assert asyncio.all_tasks() - before == set()
+        gc.collect()
+
+        for service in services:
+            assert_closed(service._replays[SESSION].status, 30, 30)

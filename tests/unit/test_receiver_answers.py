@@ -1,0 +1,121 @@
+"""What clients are told, and what an SDK is told to be a client."""
+
+from typing import Any, get_args
+
+import attrs
+from hypothesis import given
+from hypothesis import strategies as st
+
+from otlp_capture.capture import (
+    CompressionFailure,
+    SignalNotEnabled,
+    StorageFailure,
+    UnsupportedContentEncoding,
+)
+from otlp_capture.otlp import InvalidRequest, RequestTooLarge
+from otlp_capture.receiver import exporter_environment
+from otlp_capture.receiver.answers import (
+    BodyIncomplete,
+    BodyTooSlow,
+    InternalError,
+    MalformedHttp,
+    MethodNotAllowed,
+    Overloaded,
+    Refusal,
+    UnknownPath,
+    UnsupportedContentType,
+    answer_to,
+)
+from otlp_capture.sessions import SessionNotFound
+
+URL = "http://127.0.0.1:4318"
+TOLD = {"OTEL_EXPORTER_OTLP_ENDPOINT": URL, "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}
+LOOPBACK = "127.0.0.1,localhost,::1"
+
+
+def of_type(refusal: type) -> Any:
+    """Make a refusal of a type, whatever it holds."""
+    return refusal(*(None for _ in attrs.fields(refusal)))
+
+
+def test_every_refusal_has_its_status_and_code() -> None:
+    answers = {refusal: answer_to(of_type(refusal)) for refusal in get_args(Refusal)}
+
+    no_more = dict.fromkeys(get_args(Refusal), (403, 9))
+    assert answers == no_more | {
+        MalformedHttp: (400, 3),
+        InvalidRequest: (400, 3),
+        CompressionFailure: (400, 3),
+        BodyIncomplete: (400, 3),
+        UnknownPath: (404, 5),
+        SignalNotEnabled: (404, 12),
+        MethodNotAllowed: (405, 12),
+        BodyTooSlow: (408, 4),
+        RequestTooLarge: (413, 8),
+        UnsupportedContentType: (415, 3),
+        UnsupportedContentEncoding: (415, 3),
+        InternalError: (500, 13),
+        Overloaded: (503, 14),
+        StorageFailure: (503, 14),
+        SessionNotFound: (503, 14),
+    }
+
+
+class TestExporterEnvironment:
+    def test_what_was_said_about_other_endpoints_is_left_out(self) -> None:
+        inherited = {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": "https://elsewhere",
+            "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc",
+            "OTEL_EXPORTER_OTLP_HEADERS": "a=b",
+            "OTEL_EXPORTER_OTLP_INSECURE": "true",
+            "OTEL_EXPORTER_OTLP_CERTIFICATE": "ca.pem",
+            "OTEL_EXPORTER_OTLP_CLIENT_KEY": "key.pem",
+            "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE": "client.pem",
+            "OTEL_EXPORTER_OTLP_COMPRESSION": "zstd",
+            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "https://elsewhere/v1/traces",
+            "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL": "grpc",
+            "OTEL_EXPORTER_OTLP_LOGS_HEADERS": "a=b",
+            "OTEL_EXPORTER_OTLP_LOGS_COMPRESSION": "deflate",
+            "OTEL_EXPORTER_OTLP_LOGS_TIMEOUT": "1",
+        }
+
+        environment = exporter_environment(inherited, URL)
+
+        assert environment == {**TOLD, "NO_PROXY": LOOPBACK, "no_proxy": LOOPBACK}
+
+    def test_what_an_application_exports_stays_its_own_choice(self) -> None:
+        inherited = {
+            "PATH": "/bin",
+            "OTEL_SERVICE_NAME": "shop",
+            "OTEL_METRICS_EXPORTER": "none",
+            "OTEL_EXPORTER_OTLP_COMPRESSION": "gzip",
+            "OTEL_EXPORTER_OTLP_TIMEOUT": "1",
+            "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE": "delta",
+            "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION": "explicit",
+        }
+
+        environment = exporter_environment(inherited, URL)
+
+        assert environment == {
+            **inherited,
+            **TOLD,
+            "NO_PROXY": LOOPBACK,
+            "no_proxy": LOOPBACK,
+        }
+
+    def test_hosts_without_a_proxy_stay_without_one(self) -> None:
+        environment = exporter_environment({"NO_PROXY": "a.example, b"}, URL)
+
+        assert environment["NO_PROXY"] == environment["no_proxy"] == f"a.example,b,{LOOPBACK}"
+
+    def test_each_spelling_keeps_its_own_hosts(self) -> None:
+        environment = exporter_environment({"NO_PROXY": "*", "no_proxy": "localhost"}, URL)
+
+        assert environment["NO_PROXY"] == "*"
+        assert environment["no_proxy"] == "localhost,127.0.0.1,::1"
+
+    @given(st.dictionaries(st.sampled_from([*TOLD, "NO_PROXY", "no_proxy", "X"]), st.text()))
+    def test_doing_it_again_changes_nothing(self, inherited: dict[str, str]) -> None:
+        once = exporter_environment(inherited, URL)
+
+        assert exporter_environment(once, URL) == once
