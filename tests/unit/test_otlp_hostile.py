@@ -258,7 +258,8 @@ class TestMalformedProtobuf:
             (b"\xc3\x3e", "byte 2", "a number that does not end"),
             (b"\x09\0\0", "byte 1", "a value of 8 bytes where 2 are left"),
             (b"\n\x04\x1a\x02\xc3\x28", "byte 4", "bytes in schemaUrl that are not UTF-8"),
-            (b"\n" + b"\xff" * 9 + b"\x01", "byte 1", "a value of 18446744073709551615 bytes"),
+            (b"\n" + b"\xff" * 4 + b"\x0f", "byte 1", "a value of 4294967295 bytes"),
+            (b"\n" + b"\x80" * 5 + b"\0", "byte 1", "a number that does not end"),
         ],
     )
     def test_the_refusal_says_where_and_what(self, body: bytes, where: str, found: str) -> None:

@@ -1,8 +1,8 @@
 """The wire: everything that knows protobuf, OTLP/JSON and `google.rpc.Status`.
 
 A request is protobuf bytes. `decode` makes one of what a client sent, `scan` reads its facts,
-`shift_timestamps` moves it in time, `encode` writes it, and `canonical_records` prepares it for
-comparison.
+`shift_timestamps` moves it in time, `remap_ids` gives it other ids, `select_services` leaves some
+of it out, `encode` writes it, and `canonical_records` prepares it for comparison.
 """
 
 from otlp_capture.otlp.codec import decode as decode
@@ -15,20 +15,23 @@ from otlp_capture.otlp.errors import InvalidResponse as InvalidResponse
 from otlp_capture.otlp.errors import RequestTooLarge as RequestTooLarge
 from otlp_capture.otlp.errors import TimestampOutOfRange as TimestampOutOfRange
 from otlp_capture.otlp.export_lines import decode_export_line as decode_export_line
+from otlp_capture.otlp.facts import RequestFacts as RequestFacts
 from otlp_capture.otlp.framing import read_framed as read_framed
 from otlp_capture.otlp.limits import DEFAULT_LIMITS as DEFAULT_LIMITS
 from otlp_capture.otlp.limits import Limits as Limits
 from otlp_capture.otlp.records import CanonicalRecord as CanonicalRecord
 from otlp_capture.otlp.records import CanonicalRequest as CanonicalRequest
 from otlp_capture.otlp.records import canonical_records as canonical_records
+from otlp_capture.otlp.remap import IdMapping as IdMapping
+from otlp_capture.otlp.remap import remap_ids as remap_ids
 from otlp_capture.otlp.responses import PartialSuccess as PartialSuccess
 from otlp_capture.otlp.responses import RpcStatus as RpcStatus
 from otlp_capture.otlp.responses import decode_response as decode_response
 from otlp_capture.otlp.responses import decode_status as decode_status
 from otlp_capture.otlp.responses import encode_response as encode_response
 from otlp_capture.otlp.responses import encode_status as encode_status
-from otlp_capture.otlp.scan import RequestFacts as RequestFacts
 from otlp_capture.otlp.scan import scan as scan
+from otlp_capture.otlp.select import select_services as select_services
 from otlp_capture.otlp.shift import shift_timestamps as shift_timestamps
 from otlp_capture.otlp.signals import SIGNALS as SIGNALS
 from otlp_capture.otlp.signals import Dialect as Dialect
@@ -44,6 +47,7 @@ __all__ = [
     "Dialect",
     "Encoding",
     "FramingError",
+    "IdMapping",
     "InvalidRequest",
     "InvalidResponse",
     "Limits",
@@ -65,6 +69,8 @@ __all__ = [
     "first_difference",
     "is_signal",
     "read_framed",
+    "remap_ids",
     "scan",
+    "select_services",
     "shift_timestamps",
 ]

@@ -4,7 +4,8 @@ from otlp_capture.otlp.errors import InvalidRequest, RequestTooLarge
 from otlp_capture.otlp.json_decode import parse_text, request_from_json
 from otlp_capture.otlp.json_encode import message_to_json
 from otlp_capture.otlp.limits import DEFAULT_LIMITS, Limits
-from otlp_capture.otlp.nesting import check_request, parse_nested_request
+from otlp_capture.otlp.nesting import parse_nested_request
+from otlp_capture.otlp.scan import scan
 from otlp_capture.otlp.signals import Dialect, Encoding, Signal
 from otlp_capture.result import Failure, Outcome, Success
 
@@ -41,8 +42,8 @@ def decode(
     """
     if encoding == "json":
         return _decode_json(body, signal, dialect, limits)
-    checked = check_request(body, signal, limits)
-    return checked if isinstance(checked, Failure) else Success(body)
+    scanned = scan(body, signal, limits)
+    return scanned if isinstance(scanned, Failure) else Success(body)
 
 
 def _decode_json(

@@ -7,6 +7,7 @@ from typing import Any
 import attrs
 
 from otlp_capture.otlp.errors import InvalidRequest, RequestTooLarge
+from otlp_capture.otlp.faults import MAX_MESSAGE_DEPTH
 from otlp_capture.otlp.json_scalars import READINGS, Reading, Rejected
 from otlp_capture.otlp.json_text import describe_value, is_array, is_object, parse_object
 from otlp_capture.otlp.limits import Limits
@@ -14,7 +15,7 @@ from otlp_capture.otlp.messages import Message, new_request, table_of_message, t
 from otlp_capture.otlp.nesting import describe_nesting
 from otlp_capture.otlp.signals import Dialect, Signal
 from otlp_capture.otlp.tables import Field, MessageTable
-from otlp_capture.otlp.wire import MAX_MESSAGE_DEPTH, check_element_count
+from otlp_capture.otlp.wire import check_element_count
 from otlp_capture.result import Failure, Outcome, Success
 
 

@@ -4,10 +4,10 @@ from typing import Final
 
 from otlp_capture.otlp.errors import InvalidRequest, RequestTooLarge
 from otlp_capture.otlp.limits import Limits
-from otlp_capture.otlp.messages import Message, parse_request, request_table
+from otlp_capture.otlp.messages import Message, children_of, parse_request, request_table
 from otlp_capture.otlp.signals import Signal
 from otlp_capture.otlp.tables import Field, MessageTable
-from otlp_capture.otlp.wire import check_element_count
+from otlp_capture.otlp.wire import check_element_count, find_too_deep, path_to
 from otlp_capture.result import Failure, Outcome, Success
 
 HOLDS_VALUES: Final = frozenset({"array_value", "kvlist_value"})
@@ -19,14 +19,12 @@ def check_request(
 ) -> Outcome[Message, InvalidRequest | RequestTooLarge]:
     """Parse a protobuf request that may come from anyone.
 
-    Its size and its elements are counted before it is parsed.
+    Its elements are counted before it is parsed.
 
     Fails with:
-        RequestTooLarge: more bytes or elements than *limits* allow.
+        RequestTooLarge: more elements than *limits* allow.
         InvalidRequest: malformed protobuf, text that is not UTF-8, an AnyValue nested too deep.
     """
-    if len(request) > limits.max_bytes:
-        return Failure(RequestTooLarge("bytes", limits.max_bytes))
     counted = check_element_count(request, request_table(signal), limits)
     if isinstance(counted, Failure):
         return counted
@@ -44,11 +42,17 @@ def parse_nested_request(
     parsed = parse_request(request, signal)
     if isinstance(parsed, Failure):
         return parsed
-    message = parsed.unwrap()
-    path = _path_too_deep(message, request_table(signal), max_depth)
-    if path is not None:
-        return Failure(InvalidRequest(path, *describe_nesting(max_depth)))
+    message, table = parsed.unwrap(), request_table(signal)
+    if _is_too_deep(message, table, max_depth):
+        offset = find_too_deep(request, table, max_depth)
+        return Failure(nested_too_deep(request, signal, offset or 0, max_depth))
     return Success(message)
+
+
+def nested_too_deep(request: bytes, signal: Signal, offset: int, max_depth: int) -> InvalidRequest:
+    """Return what a caller is told of the AnyValue at *offset*, which is nested too deep."""
+    path = path_to(request, request_table(signal), offset)
+    return InvalidRequest(path, *describe_nesting(max_depth))
 
 
 def describe_nesting(max_depth: int) -> tuple[str, str]:
@@ -60,38 +64,21 @@ def describe_nesting(max_depth: int) -> tuple[str, str]:
     return f"an AnyValue nested {max_depth + 1} deep", f"at most {max_depth} levels"
 
 
-def _path_too_deep(message: Message, table: MessageTable, depth_left: int) -> str | None:
-    """Return the path from *message* to the first AnyValue that is too deep."""
+def _is_too_deep(message: Message, table: MessageTable, depth_left: int) -> bool:
     if table.is_any_value:
         if depth_left == 0:
-            return ""
+            return True
         depth_left -= 1
-    for field in table.to_values:
-        found = _path_through(message, table, field, depth_left)
-        if found is not None:
-            return found
-    return None
+    return any(_is_too_deep_in(message, table, field, depth_left) for field in table.to_values)
 
 
-def _path_through(
-    message: Message, table: MessageTable, field: Field, depth_left: int
-) -> str | None:
-    children = getattr(message, field.name)
-    if not field.is_repeated:
-        if not message.HasField(field.name):
-            return None
-        found = _path_too_deep(children, field.message, depth_left)
-        return None if found is None else _joined(field.json_name, found)
-    is_attributes = field.name in table.attribute_lists
-    for index, child in enumerate(children):
-        # Nearly all attributes are plain: they are passed over without a call.
-        if is_attributes and depth_left and child.value.WhichOneof("value") not in HOLDS_VALUES:
-            continue
-        found = _path_too_deep(child, field.message, depth_left)
-        if found is not None:
-            return _joined(f"{field.json_name}[{index}]", found)
-    return None
-
-
-def _joined(segment: str, rest: str) -> str:
-    return f"{segment}.{rest}" if rest else segment
+def _is_too_deep_in(message: Message, table: MessageTable, field: Field, depth_left: int) -> bool:
+    if not depth_left or field.name not in table.attribute_lists:
+        children = children_of(message, field)
+        return any(_is_too_deep(child, field.message, depth_left) for child in children)
+    # Nearly all attributes are plain: they are passed over without a call.
+    return any(
+        _is_too_deep(attribute, field.message, depth_left)
+        for attribute in getattr(message, field.name)
+        if attribute.value.WhichOneof("value") in HOLDS_VALUES
+    )

@@ -1,32 +1,14 @@
-"""What a recording needs to know about a request before it keeps it."""
-
-import attrs
+"""Checking a request that may come from anyone, and reading its facts."""
 
 from otlp_capture.otlp.errors import InvalidRequest, RequestTooLarge
+from otlp_capture.otlp.facts import RequestFacts
+from otlp_capture.otlp.kernel.choice import KERNEL
 from otlp_capture.otlp.limits import DEFAULT_LIMITS, Limits
 from otlp_capture.otlp.messages import Message
 from otlp_capture.otlp.nesting import check_request
 from otlp_capture.otlp.signals import Signal
 from otlp_capture.otlp.structure import RECORD_TIMES, RESOURCES, record_groups, service_of
 from otlp_capture.result import Failure, Outcome, Success
-
-
-@attrs.frozen
-class RequestFacts:
-    """Facts of one request.
-
-    Attributes:
-        record_count: spans, data points or log records.
-        min_time_unix_nano: the earliest of spans' start and end, points' time, logs' time or else
-            observed time; 0 when none is set.
-        max_time_unix_nano: the latest of the same.
-        services: each `service.name`, sorted, once.
-    """
-
-    record_count: int
-    min_time_unix_nano: int
-    max_time_unix_nano: int
-    services: tuple[str, ...]
 
 
 def scan(
@@ -46,6 +28,16 @@ def scan(
     >>> scan(b"", "logs")
     <Success: RequestFacts(record_count=0, min_time_unix_nano=0, max_time_unix_nano=0, services=())>
     """
+    if len(request) > limits.max_bytes:
+        return Failure(RequestTooLarge("bytes", limits.max_bytes))
+    scanned = KERNEL.scan(request, signal, limits) if KERNEL else None
+    return scan_by_parsing(request, signal, limits) if scanned is None else scanned
+
+
+def scan_by_parsing(
+    request: bytes, signal: Signal, limits: Limits
+) -> Outcome[RequestFacts, InvalidRequest | RequestTooLarge]:
+    """Do what `scan` does, through messages."""
     checked = check_request(request, signal, limits)
     if isinstance(checked, Failure):
         return checked

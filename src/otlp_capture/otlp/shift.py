@@ -1,6 +1,7 @@
 """Moving a request in time."""
 
 from otlp_capture.otlp.errors import MAX_TIMESTAMP, InvalidRequest, TimestampOutOfRange
+from otlp_capture.otlp.kernel.choice import KERNEL
 from otlp_capture.otlp.messages import Message, children_of, parse_request, request_table, to_bytes
 from otlp_capture.otlp.signals import Signal
 from otlp_capture.otlp.tables import MessageTable
@@ -14,7 +15,9 @@ def shift_timestamps(
 
     A timestamp is a fixed64 whose name ends in `time_unix_nano`: of spans, events, points (start
     and time), exemplars and logs (time and observed time). Zero means unset and stays. Attributes
-    and unknown fields are untouched. Without a shift the bytes come back as they are.
+    and unknown fields are untouched. Without a shift the bytes come back as they are. The result
+    is as long as the request, unless a field that may stand once repeats: of that, a parser keeps
+    the last.
 
     Args:
         request: protobuf bytes that `scan` has passed.
@@ -30,6 +33,14 @@ def shift_timestamps(
     """
     if delta_ns == 0:
         return Success(request)
+    shifted = KERNEL.shift(request, signal, delta_ns) if KERNEL else None
+    return shift_by_parsing(request, signal, delta_ns) if shifted is None else shifted
+
+
+def shift_by_parsing(
+    request: bytes, signal: Signal, delta_ns: int
+) -> Outcome[bytes, TimestampOutOfRange | InvalidRequest]:
+    """Do what `shift_timestamps` does, through messages."""
     parsed = parse_request(request, signal)
     if isinstance(parsed, Failure):
         return parsed

@@ -73,3 +73,16 @@ def log_times(record: Message) -> tuple[int, ...]:
 
 RECORD_TIMES: Final = {"traces": span_times, "metrics": point_times, "logs": log_times}
 """The times of a record, nanoseconds since the Unix epoch; zero is unset. The first is its own."""
+
+RECORD_TIME_FIELDS: Final[Mapping[Signal, tuple[str, ...]]] = {
+    "traces": ("start_time_unix_nano", "end_time_unix_nano"),
+    "metrics": ("time_unix_nano",),
+    "logs": ("time_unix_nano",),
+}
+"""The names of the same."""
+FALLBACK_TIME_FIELDS: Final[Mapping[Signal, tuple[str, ...]]] = {
+    "traces": (),
+    "metrics": (),
+    "logs": ("observed_time_unix_nano",),
+}
+"""What stands for them where they are not set."""

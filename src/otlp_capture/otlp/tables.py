@@ -100,6 +100,7 @@ class MessageTable:
         by_json_name: fields by lowerCamelCase name.
         by_any_name: fields by lowerCamelCase name and by their name in the .proto file.
         timestamps: names of its own timestamps.
+        ids: names of its own trace and span ids.
         attribute_lists: names of its repeated KeyValues.
     """
 
@@ -108,6 +109,7 @@ class MessageTable:
     by_json_name: Mapping[str, Field]
     by_any_name: Mapping[str, Field]
     timestamps: tuple[str, ...]
+    ids: tuple[str, ...]
     attribute_lists: tuple[str, ...]
 
     @cached_property
@@ -119,6 +121,11 @@ class MessageTable:
     def to_timestamps(self) -> tuple[Field, ...]:
         """Message fields that have timestamps inside."""
         return self._through(lambda table: bool(table.timestamps))
+
+    @cached_property
+    def to_ids(self) -> tuple[Field, ...]:
+        """Message fields that have trace or span ids inside."""
+        return self._through(lambda table: bool(table.ids))
 
     @cached_property
     def to_values(self) -> tuple[Field, ...]:
@@ -135,7 +142,7 @@ class MessageTable:
         return tuple(
             field
             for field in self.by_number.values()
-            if field.kind == "message" and any(map(is_goal, _reachable(field.message)))
+            if field.kind == "message" and any(map(is_goal, reachable_from(field.message)))
         )
 
 
@@ -175,6 +182,7 @@ def _read(descriptor: Any) -> MessageTable:
         by_json_name=by_json_name,
         by_any_name={**{field.name: field for field in fields}, **by_json_name},
         timestamps=tuple(field.name for field in fields if field.is_timestamp),
+        ids=tuple(field.name for field in fields if field.kind == "id"),
         attribute_lists=tuple(
             field.name for field in fields if field.is_repeated and field.type_name == _KEY_VALUE
         ),
@@ -199,7 +207,8 @@ def _read_field(descriptor: Any, *, is_repeated: bool) -> Field:
     )
 
 
-def _reachable(table: MessageTable) -> Iterator[MessageTable]:
+def reachable_from(table: MessageTable) -> Iterator[MessageTable]:
+    """Yield *table* and the table of every message that may stand inside, once."""
     seen: set[str] = set()
     pending = [table]
     while pending:

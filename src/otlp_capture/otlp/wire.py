@@ -1,41 +1,62 @@
 """A walk over protobuf bytes that builds nothing: it counts elements and finds faults.
 
-The parser (upb) decides what is valid. This walk stands before it, because 20 MiB of empty spans
-parse to 1.8 GB, and behind it, because its refusals do not say where. It refuses nothing that the
-parser takes.
+The parser (upb) decides what is valid, and this walk agrees with it. It stands before the parser,
+because 20 MiB of empty spans parse to 1.8 GB, and behind it, because the parser's refusals do not
+say where.
 
 Source: https://protobuf.dev/programming-guides/encoding/.
 """
 
 from collections.abc import Iterator
-from typing import Final, TypeAlias
-
-import attrs
+from typing import Final, NamedTuple
 
 from otlp_capture.otlp.errors import InvalidRequest, RequestTooLarge
+from otlp_capture.otlp.faults import MAX_MESSAGE_DEPTH, Fault, FaultFound, invalid
 from otlp_capture.otlp.limits import Limits
 from otlp_capture.otlp.tables import Field, MessageTable
 from otlp_capture.result import Failure, Outcome, Success
 
-MAX_MESSAGE_DEPTH: Final = 100
-"""How many messages upb lets stand inside each other below the outermost one."""
-
 _MAX_VARINT_BYTES: Final = 10
+_MAX_TAG_BYTES: Final = 5
 _MAX_TAG: Final = 2**32 - 1
 _FIXED_WIDTH: Final = {1: 8, 5: 4}
 _VARINT, _LENGTH, _START_GROUP, _END_GROUP = 0, 2, 3, 4
 
-_Item: TypeAlias = tuple[Field | None, int, int, int]
-"""A field (None: unknown), its wire type, and where its value begins and ends."""
 
-_Frame: TypeAlias = tuple[int, MessageTable | None, int]
-"""A message or group being read: where it ends, its table, and its number if it is a group."""
+class _Item(NamedTuple):
+    """A value that was passed.
 
+    Attributes:
+        field: which; None is unknown, or not of its field's wire type.
+        wire_type: its wire type.
+        offset: where its tag begins.
+        start: where it begins itself, behind its length if it has one.
+        end: where it ends.
+        values: how many AnyValues it stands in, itself included.
+    """
 
-@attrs.frozen
-class _Fault(Exception):  # noqa: N818 - it names what is found, and never leaves this module
+    field: Field | None
+    wire_type: int
     offset: int
-    reason: str
+    start: int
+    end: int
+    values: int
+
+
+class _Frame(NamedTuple):
+    """A message or group that is being read.
+
+    Attributes:
+        end: where it ends, or where at the latest.
+        table: its fields; None in a group, where all are unknown.
+        group: its number, if it is a group; else 0.
+        values: how many AnyValues stand around its fields.
+    """
+
+    end: int
+    table: MessageTable | None
+    group: int
+    values: int
 
 
 def check_element_count(
@@ -54,93 +75,137 @@ def check_element_count(
     if size // 2 <= limit:
         return Success(None)
     try:
-        for field, _, start, _ in _walk(body, table):
-            if field is not None and (field.kind == "message" or _is_repeated_text(field)):
-                count += 1
+        for item in _walk(body, table):
+            count += item.field is not None and _is_element(item.field)
             if count > limit:
                 return Failure(RequestTooLarge("elements", limit))
-            if count + (size - start) // 2 <= limit:
+            _check_payload(item, body)
+            if count + (size - item.start) // 2 <= limit:
                 break
-    except _Fault as fault:
-        return Failure(_as_error(fault))
+    except FaultFound as fault:
+        return Failure(invalid(fault))
     return Success(None)
 
 
 def explain_refusal(body: bytes, table: MessageTable) -> InvalidRequest:
     """Find what made the parser refuse *body*."""
     try:
-        for field, wire_type, start, end in _walk(body, table):
-            if field is not None and wire_type == _LENGTH:
-                _check_payload(field, body, start, end)
-    except _Fault as fault:
-        return _as_error(fault)
+        for item in _walk(body, table):
+            _check_payload(item, body)
+    except FaultFound as fault:
+        return invalid(fault)
     return InvalidRequest("byte 0", f"{len(body)} bytes that do not parse", "one protobuf message")
 
 
-def _as_error(fault: _Fault) -> InvalidRequest:
-    return InvalidRequest(
-        f"byte {fault.offset}", fault.reason, "well-formed protobuf of this signal"
-    )
+def find_too_deep(body: bytes, table: MessageTable, max_values: int) -> int | None:
+    """Return where the first AnyValue stands that is nested deeper than *max_values*.
+
+    Args:
+        body: well-formed.
+        table: its message.
+        max_values: how deep an AnyValue may be nested; a plain one has depth 1.
+    """
+    for item in _walk(body, table):
+        if item.values > max_values:
+            return item.offset
+    return None
 
 
-def _is_repeated_text(field: Field) -> bool:
-    return field.is_repeated and field.kind in ("string", "bytes", "id")
+def path_to(body: bytes, table: MessageTable, offset: int) -> str:
+    """Return the JSON path to the field whose tag is at *offset*.
+
+    Only the siblings of the field, and of the messages around it, are passed.
+
+    Args:
+        body: well-formed.
+        table: its message.
+        offset: where a known field begins.
+    """
+    segments: list[str] = []
+    places: dict[int, int] = {}
+    for item in _walk(body, table, around=offset):
+        field = item.field
+        if field is None:
+            continue
+        place = places.get(field.number, 0)
+        places[field.number] = place + 1
+        if offset < item.end:
+            is_listed = field.is_repeated
+            segments.append(f"{field.json_name}[{place}]" if is_listed else field.json_name)
+            places = {}
+        if item.offset == offset:
+            break
+    return ".".join(segments)
 
 
-def _check_payload(field: Field, body: bytes, start: int, end: int) -> None:
+def _is_element(field: Field) -> bool:
+    is_listed_text = field.is_repeated and field.kind in ("string", "bytes", "id")
+    return field.kind == "message" or is_listed_text
+
+
+def _check_payload(item: _Item, body: bytes) -> None:
+    field, start, end = item.field, item.start, item.end
+    if field is None or item.wire_type != _LENGTH:
+        return
     if field.kind == "string":
         try:
             body[start:end].decode("utf-8")
         except UnicodeDecodeError as error:
-            reason = f"bytes in {field.json_name} that are not UTF-8"
-            raise _Fault(start + error.start, reason) from None
+            raise FaultFound(Fault.TEXT, start + error.start, field=field) from None
     if field.wire_type in _FIXED_WIDTH and (end - start) % _FIXED_WIDTH[field.wire_type]:
-        raise _Fault(start, f"a packed {field.json_name} that ends inside a value")
+        raise FaultFound(Fault.PACKED, start, field=field)
     if field.wire_type == _VARINT:
         while start < end:
-            _, start = _read_varint(body, start, end)
+            _, start = _read_varint(body, start, end, _MAX_VARINT_BYTES)
 
 
-def _walk(body: bytes, root: MessageTable) -> Iterator[_Item]:
-    """Yield every field, those of inner messages right after the one that holds them."""
+def _walk(body: bytes, root: MessageTable, *, around: int | None = None) -> Iterator[_Item]:
+    """Yield every field, those of inner messages right after the one that holds them.
+
+    Args:
+        body: protobuf bytes, from anyone.
+        root: what they are.
+        around: enter only the messages that hold this byte.
+    """
     stack: list[_Frame] = []
-    position, end, group = 0, len(body), 0
-    table: MessageTable | None = root
+    position, now = 0, _Frame(len(body), root, 0, 0)
     while True:
-        if position == end and not group:
+        if position == now.end and not now.group:
             if not stack:
                 return
-            end, table, group = stack.pop()
+            now = stack.pop()
             continue
         begin = position
-        tag, position = _read_varint(body, position, end)
+        tag, position = _read_varint(body, position, now.end, _MAX_TAG_BYTES)
         number, wire_type = tag >> 3, tag & 7
         if not number or tag > _MAX_TAG:
-            raise _Fault(begin, f"the field number {number}")
+            raise FaultFound(Fault.FIELD_NUMBER, begin, number)
         if wire_type == _END_GROUP:
-            if number != group:
-                raise _Fault(begin, f"the end of a group {number} that was not begun")
-            end, table, group = stack.pop()
+            if number != now.group:
+                raise FaultFound(Fault.GROUP_END, begin, number)
+            now = stack.pop()
             continue
         if wire_type == _START_GROUP:
             _check_depth(stack, begin)
-            stack.append((end, table, group))
-            table, group = None, number
+            stack.append(now)
+            now = _Frame(now.end, None, number, now.values)
             continue
-        field = table.by_number.get(number) if table else None
-        start, position = _value_span(body, position, end, wire_type)
+        field = now.table.by_number.get(number) if now.table else None
+        start, position = _value_span(body, position, now.end, wire_type)
         if field is not None and not _fits(field, wire_type):
             field = None
-        yield field, wire_type, start, position
-        if field is not None and field.kind == "message":
+        inner = field.message if field is not None and field.kind == "message" else None
+        values = now.values + (inner is not None and inner.is_any_value)
+        yield _Item(field, wire_type, begin, start, position, values)
+        if inner is not None and (around is None or start <= around < position):
             _check_depth(stack, begin)
-            stack.append((end, table, group))
-            table, group, end, position = field.message, 0, position, start
+            stack.append(now)
+            now, position = _Frame(position, inner, 0, values), start
 
 
 def _check_depth(stack: list[_Frame], offset: int) -> None:
     if len(stack) >= MAX_MESSAGE_DEPTH:
-        raise _Fault(offset, f"messages nested deeper than {MAX_MESSAGE_DEPTH} levels")
+        raise FaultFound(Fault.DEPTH, offset)
 
 
 def _fits(field: Field, wire_type: int) -> bool:
@@ -152,25 +217,25 @@ def _value_span(body: bytes, position: int, end: int, wire_type: int) -> tuple[i
     """Return where the value at *position* begins and ends, behind its length if it has one."""
     start = position
     if wire_type == _VARINT:
-        _, stop = _read_varint(body, position, end)
+        _, stop = _read_varint(body, position, end, _MAX_VARINT_BYTES)
     elif wire_type == _LENGTH:
-        length, start = _read_varint(body, position, end)
+        length, start = _read_varint(body, position, end, _MAX_TAG_BYTES)
         stop = start + length
     elif wire_type in _FIXED_WIDTH:
         stop = position + _FIXED_WIDTH[wire_type]
     else:
-        raise _Fault(position - 1, f"the wire type {wire_type}")
+        raise FaultFound(Fault.WIRE_TYPE, position - 1, wire_type)
     if stop > end:
-        raise _Fault(position, f"a value of {stop - start} bytes where {end - start} are left")
+        raise FaultFound(Fault.LENGTH, position, stop - start, end - start)
     return start, stop
 
 
-def _read_varint(body: bytes, position: int, end: int) -> tuple[int, int]:
+def _read_varint(body: bytes, position: int, end: int, most: int) -> tuple[int, int]:
     if position < end and body[position] < 0x80:  # noqa: PLR2004 - the bit that says more follows
         return body[position], position + 1
     value = 0
-    for index, byte in enumerate(body[position : min(end, position + _MAX_VARINT_BYTES)]):
+    for index, byte in enumerate(body[position : min(end, position + most)]):
         value |= (byte & 0x7F) << (7 * index)
         if byte < 0x80:  # noqa: PLR2004 - likewise
             return value, position + index + 1
-    raise _Fault(position, "a number that does not end")
+    raise FaultFound(Fault.ENDLESS_NUMBER, position)

@@ -1,0 +1,50 @@
+"""Which road requests take: the compiled walk, or messages and Python.
+
+The compiled walk is an extension. Where it was not built everything works without it, slower. The
+variable `OTLP_CAPTURE_KERNEL` decides otherwise: `python` leaves the extension out, `compiled`
+fails without it.
+"""
+
+import os
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from otlp_capture.otlp.kernel.compiled import CompiledWalk
+
+VARIABLE: Final = "OTLP_CAPTURE_KERNEL"
+
+
+def _choose() -> "CompiledWalk | None":
+    chosen = os.environ.get(VARIABLE, "")
+    if chosen not in ("", "python", "compiled"):
+        allowed = "allowed: python, compiled, or nothing at all"
+        raise ImportError(f"{VARIABLE} is {chosen!r}; {allowed}")
+    if chosen == "python" or (not chosen and not _is_built()):
+        return None
+    from otlp_capture.otlp.kernel.compiled import (  # noqa: PLC0415 - it may not be there
+        CompiledWalk,
+    )
+
+    return CompiledWalk()
+
+
+def _is_built() -> bool:
+    return find_spec("otlp_capture.otlp.kernel.walk") is not None
+
+
+KERNEL: Final = _choose()
+"""The compiled walk; None where it does not run."""
+
+
+def describe_choice() -> str:
+    """Say which road requests take, and why if it is the slow one.
+
+    Returns:
+        Such as `compiled`, or `Python (the extension is not built)`.
+    """
+    if KERNEL is not None:
+        return "compiled"
+    if os.environ.get(VARIABLE) == "python":
+        return f"Python ({VARIABLE}=python)"
+    return "Python (the extension is not built)"

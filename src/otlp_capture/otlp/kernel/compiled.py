@@ -1,0 +1,127 @@
+"""The compiled walk in the words of the wire: signals in, outcomes out."""
+
+from collections.abc import Iterator, Mapping
+from typing import Final, TypeAlias
+
+from otlp_capture.otlp.errors import InvalidRequest, RequestTooLarge
+from otlp_capture.otlp.facts import Container, RequestFacts
+from otlp_capture.otlp.faults import FaultFound, as_error, invalid
+from otlp_capture.otlp.kernel import walk
+from otlp_capture.otlp.kernel.layout import Layout
+from otlp_capture.otlp.limits import Limits
+from otlp_capture.otlp.messages import request_table
+from otlp_capture.otlp.nesting import nested_too_deep
+from otlp_capture.otlp.signals import SIGNALS, Signal
+from otlp_capture.otlp.structure import (
+    DATA_POINTS,
+    FALLBACK_TIME_FIELDS,
+    ITEMS,
+    RECORD_TIME_FIELDS,
+    RESOURCES,
+    SCOPES,
+)
+from otlp_capture.otlp.tables import Field, MessageTable, reachable_from
+from otlp_capture.result import Failure, Outcome, Success
+
+Traits: TypeAlias = Mapping[tuple[str, str], frozenset[str]]
+"""What a walk has to know of fields beyond their types, by message and name."""
+
+
+class CompiledWalk:
+    """What requests are asked and how they are changed, by one walk over their bytes.
+
+    Each method returns None where the walk hands over to messages: a singular field or a oneof
+    repeats, of which a parser keeps the last, or the answer needs more than the bytes.
+    """
+
+    def __init__(self) -> None:
+        requests = [request_table(signal) for signal in SIGNALS]
+        tables = {table.full_name: table for root in requests for table in reachable_from(root)}
+        self._layout: Final = Layout(list(tables.values()), _traits())
+        self._place_of: Final[Mapping[Signal, int]] = {
+            signal: list(tables).index(request_table(signal).full_name) for signal in SIGNALS
+        }
+
+    def scan(
+        self, request: bytes, signal: Signal, limits: Limits
+    ) -> Outcome[RequestFacts, InvalidRequest | RequestTooLarge] | None:
+        """Do what `otlp.scan` does, but for the size in bytes."""
+        max_values = limits.max_any_value_depth
+        place = self._place_of[signal]
+        try:
+            found = walk.scan(self._layout, place, request, limits.max_elements, max_values)
+        except FaultFound as fault:
+            return Failure(as_error(fault, limits))
+        if found is None:
+            return None
+        too_deep, records, earliest, latest, services = found
+        if too_deep is not None:
+            return Failure(nested_too_deep(request, signal, too_deep, max_values))
+        names = sorted(service.decode() for service in services)
+        return Success(RequestFacts(records, earliest, latest, tuple(names)))
+
+    def shift(
+        self, request: bytes, signal: Signal, delta_ns: int
+    ) -> Outcome[bytes, InvalidRequest] | None:
+        """Do what `otlp.shift_timestamps` does; None also where a time would leave its range."""
+        distance_ns = abs(delta_ns)
+        if distance_ns >= 1 << 64:
+            return None
+        place = self._place_of[signal]
+        try:
+            moved = walk.shift(self._layout, place, request, distance_ns, delta_ns < 0)
+        except FaultFound as fault:
+            return Failure(invalid(fault))
+        return None if moved is None else Success(moved)
+
+    def remap(
+        self, request: bytes, signal: Signal, key: bytes
+    ) -> Outcome[bytes, InvalidRequest] | None:
+        """Do what `otlp.remap_ids` does; None also where an id is longer than a hash."""
+        try:
+            renamed = walk.remap(self._layout, self._place_of[signal], request, key)
+        except FaultFound as fault:
+            return Failure(invalid(fault))
+        return None if renamed is None else Success(renamed)
+
+    def containers(
+        self, request: bytes, signal: Signal
+    ) -> Outcome[list[Container], InvalidRequest] | None:
+        """Return where the containers of a request stand, and of which service each is.
+
+        Fails with:
+            InvalidRequest: the bytes are malformed.
+        """
+        try:
+            found = walk.containers(self._layout, self._place_of[signal], request)
+        except FaultFound as fault:
+            return Failure(invalid(fault))
+        return None if found is None else Success([Container(*each) for each in found])
+
+
+def _traits() -> Traits:
+    traits: dict[tuple[str, str], frozenset[str]] = {}
+    for signal in SIGNALS:
+        request = request_table(signal)
+        containers = request.by_any_name[RESOURCES[signal]]
+        traits[request.full_name, containers.name] = frozenset({"container"})
+        traits[containers.message.full_name, "resource"] = frozenset({"resource"})
+        for table, records in _record_lists(containers.message, signal):
+            traits[table.full_name, records.name] = frozenset({"record"})
+            for name in RECORD_TIME_FIELDS[signal]:
+                traits[records.message.full_name, name] = frozenset({"record_time"})
+            for name in FALLBACK_TIME_FIELDS[signal]:
+                traits[records.message.full_name, name] = frozenset({"fallback_time"})
+    return traits
+
+
+def _record_lists(container: MessageTable, signal: Signal) -> Iterator[tuple[MessageTable, Field]]:
+    """Yield each field that holds a list of records, with the message that it belongs to."""
+    scopes = container.by_any_name[SCOPES[signal]].message
+    items = scopes.by_any_name[ITEMS[signal]]
+    if signal != "metrics":
+        yield scopes, items
+        return
+    for data in items.message.by_number.values():
+        if data.kind == "message" and DATA_POINTS in data.message.by_any_name:
+            yield data.message, data.message.by_any_name[DATA_POINTS]
