@@ -17,6 +17,7 @@ from otlp_capture.cli.options import JSON_VARIABLE
 from otlp_capture.cli.recording import record, serve
 from otlp_capture.cli.sessions import sessions
 from otlp_capture.cli.terminal import put, tell_json
+from otlp_capture.otlp.kernel.choice import describe_choice
 
 ENTRY_POINTS: Final = "otlp_capture.commands"
 """The entry-point group; each entry is a function that typer can make a command of."""
@@ -31,7 +32,7 @@ _TRUE: Final = frozenset({"1", "true", "t", "yes", "y", "on"})
 
 def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it
     if wanted:
-        put(f"otlp-capture {installed_version('otlp-capture')}")
+        put(f"otlp-capture {installed_version('otlp-capture')} (wire: {describe_choice()})")
         raise typer.Exit
 
 
@@ -44,7 +45,7 @@ def _about(
             callback=_print_version,
             is_eager=True,
             allow_from_autoenv=False,
-            help="Print the version and exit.",
+            help="Print the version, and how the wire is walked, and exit.",
         ),
     ] = False,
 ) -> None:

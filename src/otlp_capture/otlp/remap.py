@@ -1,6 +1,7 @@
 """Giving a request other trace and span ids."""
 
 from collections.abc import Iterator
+from functools import cached_property
 from hashlib import blake2b
 from typing import Final
 
@@ -29,11 +30,10 @@ class IdMapping:
     seed: int
     loop: int = 0
     copy: int = 0
-    key: bytes = attrs.field(init=False, repr=False, eq=False)
-    """The key of the hash, 32 bytes."""
 
-    @key.default
-    def _derive_key(self) -> bytes:
+    @cached_property
+    def key(self) -> bytes:
+        """The key of the hash, 32 bytes."""
         name = f"{self.seed}/{self.loop}/{self.copy}"
         return blake2b(name.encode(), digest_size=32).digest()
 

@@ -32,7 +32,7 @@ def select_services(
         return select_by_parsing(request, signal, is_selected)
     if isinstance(found, Failure):
         return found
-    return Success(_selected(request, found.unwrap(), is_selected))
+    return Success(select_from(request, found.unwrap(), is_selected))
 
 
 def select_by_parsing(
@@ -52,9 +52,10 @@ def select_by_parsing(
     return Success(to_bytes(message))
 
 
-def _selected(
+def select_from(
     request: bytes, containers: Iterable[Container], is_selected: Callable[[str], bool]
 ) -> bytes:
+    """Copy *request* without the containers whose service is not selected."""
     answers: dict[bytes, bool] = {}
     kept: list[bytes] = []
     position = 0

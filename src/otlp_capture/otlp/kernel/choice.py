@@ -20,17 +20,20 @@ def _choose() -> "CompiledWalk | None":
     if chosen not in ("", "python", "compiled"):
         allowed = "allowed: python, compiled, or nothing at all"
         raise ImportError(f"{VARIABLE} is {chosen!r}; {allowed}")
-    if chosen == "python" or (not chosen and not _is_built()):
+    if chosen == "python":
+        return None
+    if find_spec("otlp_capture.otlp.kernel.walk") is None:
+        if chosen == "compiled":
+            way_out = "install a C compiler, and then otlp-capture again"
+            raise ImportError(
+                f"{VARIABLE} is 'compiled', and the extension is not built: {way_out}"
+            )
         return None
     from otlp_capture.otlp.kernel.compiled import (  # noqa: PLC0415 - it may not be there
         CompiledWalk,
     )
 
     return CompiledWalk()
-
-
-def _is_built() -> bool:
-    return find_spec("otlp_capture.otlp.kernel.walk") is not None
 
 
 KERNEL: Final = _choose()

@@ -1,0 +1,34 @@
+"""Take in a request from a file, as a capture does, and print what became of it and what it cost.
+
+Usage: refuse_request.py FILE CONTENT-ENCODING [BYTES]. With BYTES, each beginning of the file up to
+that length is taken in by itself, and what became of the last is printed.
+"""
+
+import json
+import sys
+import time
+from pathlib import Path
+
+from otlp_capture.capture.intake import ClientRequest, prepare
+from otlp_capture.otlp import DEFAULT_LIMITS, scan
+from otlp_capture.sessions import Arrival
+
+
+def peak_bytes() -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) * 1024
+
+
+scan(b"", "traces")
+# Writing 5 resets the peak to what is in use.
+Path("/proc/self/clear_refs").write_text("5")
+idle = peak_bytes()
+
+body = Path(sys.argv[1]).read_bytes()
+ends = range(1, int(sys.argv[3]) + 1) if len(sys.argv) > 3 else [len(body)]
+began = time.process_time()
+for end in ends:
+    came = ClientRequest(body[:end], "traces", "protobuf", sys.argv[2])
+    outcome = prepare(came, Arrival(1, 1), DEFAULT_LIMITS, is_compressed=True)
+took = time.process_time() - began
+sys.stdout.write(json.dumps([type(outcome.failure()).__name__, peak_bytes() - idle, took]))

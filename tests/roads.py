@@ -1,0 +1,85 @@
+"""The two roads that a request can take, held against each other."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import attrs
+import pytest
+from returns.result import Failure, Success
+
+from otlp_capture.otlp import DEFAULT_LIMITS, IdMapping, Limits, Signal
+from otlp_capture.otlp.remap import remap_by_parsing
+from otlp_capture.otlp.scan import scan_by_parsing
+from otlp_capture.otlp.select import select_by_parsing, select_from
+from otlp_capture.otlp.shift import shift_by_parsing
+from tests.strategies import REQUEST_TYPES
+
+MAPPING: Final = IdMapping(seed=7, loop=1, copy=2)
+
+
+def compiled_walk() -> Any:
+    """Return the compiled walk, whichever road the process takes; skip where it is not built."""
+    reason = "the extension is not built: it needs a C compiler"
+    compiled = pytest.importorskip("otlp_capture.otlp.kernel.compiled", reason=reason)
+    return compiled.CompiledWalk()
+
+
+def meaning(outcome: Any, signal: Signal) -> Any:
+    """Return what an edited request says, unknown fields included, or the refusal."""
+    if isinstance(outcome, Failure):
+        return outcome
+    return REQUEST_TYPES[signal].FromString(outcome.unwrap()).SerializeToString(deterministic=True)
+
+
+@attrs.frozen
+class Roads:
+    """Each operation by the compiled walk and by parsing.
+
+    A method asserts that both do the same, and says whether the walk did it or handed over.
+    """
+
+    kernel: Any
+
+    def scan(self, body: bytes, signal: Signal, limits: Limits = DEFAULT_LIMITS) -> bool:
+        walked = self.kernel.scan(body, signal, limits)
+        assert walked is None or walked == scan_by_parsing(body, signal, limits)
+        return walked is not None
+
+    def shift(self, body: bytes, signal: Signal, delta_ns: int) -> bool:
+        walked = self.kernel.shift(body, signal, delta_ns)
+        self._compare(walked, shift_by_parsing(body, signal, delta_ns), body, signal)
+        return walked is not None
+
+    def remap(self, body: bytes, signal: Signal, mapping: IdMapping = MAPPING) -> bool:
+        walked = self.kernel.remap(body, signal, mapping.key)
+        self._compare(walked, remap_by_parsing(body, signal, mapping), body, signal)
+        return walked is not None
+
+    def select(self, body: bytes, signal: Signal, is_selected: Callable[[str], bool]) -> bool:
+        walked = self.kernel.containers(body, signal)
+        parsed = select_by_parsing(body, signal, is_selected)
+        if isinstance(walked, Success):
+            chosen = select_from(body, walked.unwrap(), is_selected)
+            assert meaning(Success(chosen), signal) == meaning(parsed, signal)
+        elif walked is not None:
+            assert walked == parsed
+        return walked is not None
+
+    def all(self, body: bytes, signal: Signal) -> bool:
+        """Compare every operation; say whether the walk did each of them."""
+        done = [
+            self.scan(body, signal),
+            self.shift(body, signal, 1),
+            self.shift(body, signal, -1),
+            self.remap(body, signal),
+            self.select(body, signal, lambda service: len(service) % 2 == 0),
+        ]
+        return all(done)
+
+    @staticmethod
+    def _compare(walked: Any, parsed: Any, body: bytes, signal: Signal) -> None:
+        if walked is None:
+            return
+        assert meaning(walked, signal) == meaning(parsed, signal)
+        if isinstance(walked, Success):
+            assert len(walked.unwrap()) == len(body)
