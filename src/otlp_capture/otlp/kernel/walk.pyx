@@ -114,7 +114,7 @@ cdef struct Walk:
     uint32_t max_values
     # What is changed: a copy of the same bytes, or NULL.
     uint8_t* out
-    uint64_t delta                  # modulo 2**64
+    uint64_t distance               # of a shift, in nanoseconds
     bint is_back
     Rename* rename
     # What is found.
@@ -333,10 +333,10 @@ cdef inline void move_time(Walk* walk, const uint8_t* at) noexcept nogil:
     if time == 0:
         return
     if walk.is_back:
-        moved = time - walk.delta
-        walk.is_handed_over |= time <= walk.delta
+        moved = time - walk.distance
+        walk.is_handed_over |= time <= walk.distance
     else:
-        moved = time + walk.delta
+        moved = time + walk.distance
         walk.is_handed_over |= moved < time
     write_fixed64(walk.out + (at - walk.begin), moved)
 
@@ -643,7 +643,7 @@ def shift(
     """
     cdef Walk walk
     start(&walk, layout, message, body)
-    walk.delta = distance_ns
+    walk.distance = distance_ns
     walk.is_back = is_back
     cdef bytes moved = PyBytes_FromStringAndSize(PyBytes_AS_STRING(body), PyBytes_GET_SIZE(body))
     walk.out = <uint8_t*>PyBytes_AS_STRING(moved)
