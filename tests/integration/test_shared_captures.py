@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import json
+import random
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from returns.result import Failure
 from otlp_capture import otlp
 from otlp_capture.otlp import SIGNALS, Signal
 from otlp_capture.result import or_raise
+from tests.roads import Roads, compiled_walk
 from tests.strategies import REQUEST_TYPES
 from tests.walks import messages_in, parse
 
@@ -136,13 +138,51 @@ def test_every_json_file_is_read_as_json_format_reads_it(shared_data: Path) -> N
     assert len(files) == 74
 
 
-def test_everything_works_on_every_request_of_every_file(shared_data: Path) -> None:
+def every_request(shared_data: Path) -> Iterator[tuple[Signal, bytes]]:
     for path in otlp_files(shared_data, ".json", ".jsonl"):
-        for signal, request in requests_in(path):
-            check_everything(signal, request)
+        yield from requests_in(path)
     for path in otlp_files(shared_data, ".pb", ".bin", ".binpb"):
         for request in frames_in(path):
-            check_everything(signal_of(path), request)
+            yield signal_of(path), request
+
+
+def test_everything_works_on_every_request_of_every_file(shared_data: Path) -> None:
+    for signal, request in every_request(shared_data):
+        check_everything(signal, request)
+
+
+def test_both_roads_agree_on_every_request_of_every_file(shared_data: Path) -> None:
+    roads = Roads(compiled_walk())
+
+    done = [roads.all(request, signal) for signal, request in every_request(shared_data)]
+
+    assert all(done)
+    assert len(done) > 200
+
+
+def test_both_roads_agree_on_mutations_of_every_request(shared_data: Path) -> None:
+    roads = Roads(compiled_walk())
+    chance = random.Random(0)
+    pieces = [request for _, request in every_request(shared_data)]
+
+    for signal, request in every_request(shared_data):
+        for _ in range(5):
+            roads.all(mutated(request, chance, chance.choice(pieces)), signal)
+
+
+def mutated(body: bytes, chance: random.Random, other: bytes) -> bytes:
+    """Flip bits of *body*, cut it, and put a piece of *other* into it."""
+    out = bytearray(body)
+    for _ in range(chance.randint(0, 4)):
+        if out:
+            out[chance.randrange(len(out))] ^= 1 << chance.randrange(8)
+    if chance.random() < 0.5:
+        at = chance.randint(0, len(out))
+        del out[at : at + chance.randint(0, 3)]
+    if chance.random() < 0.3:
+        at, start = chance.randint(0, len(out)), chance.randint(0, len(other))
+        out[at:at] = other[start : start + chance.randint(1, 50)]
+    return bytes(out)
 
 
 def test_files_of_the_specification_are_read_alike_in_both_dialects(shared_data: Path) -> None:
