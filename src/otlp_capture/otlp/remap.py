@@ -46,7 +46,7 @@ def remap_ids(request: bytes, signal: Signal, mapping: IdMapping) -> Outcome[byt
     does. Empty and all-zero ids stay, and no other becomes all-zero. Everything else is untouched.
 
     Args:
-        request: protobuf bytes that `scan` has passed.
+        request: protobuf bytes that `scan` has passed; they are not checked here again.
         signal: what they carry.
         mapping: which ids take their places.
 

@@ -17,7 +17,7 @@ def select_services(
     """Copy the resources of a request whose service is selected, with all that they hold.
 
     Args:
-        request: protobuf bytes that `scan` has passed.
+        request: protobuf bytes that `scan` has passed; they are not checked here again.
         signal: what they carry.
         is_selected: says whether a `service.name` is; asked once a name, `""` for none.
 

@@ -20,7 +20,7 @@ def shift_timestamps(
     the last.
 
     Args:
-        request: protobuf bytes that `scan` has passed.
+        request: protobuf bytes that `scan` has passed; they are not checked here again.
         signal: what they carry.
         delta_ns: nanoseconds, forward or back.
 

@@ -1,17 +1,22 @@
 """The compiled walk in the words of the wire: signals in, outcomes out."""
 
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import Final, TypeAlias
 
 from otlp_capture.otlp.errors import InvalidRequest, RequestTooLarge
 from otlp_capture.otlp.facts import Container, RequestFacts
 from otlp_capture.otlp.faults import FaultFound, as_error, invalid
-from otlp_capture.otlp.kernel import walk
+from otlp_capture.otlp.json_scalars import READINGS, Rejected
+from otlp_capture.otlp.json_text import ARRAYS_PER_ELEMENT
+from otlp_capture.otlp.json_zigzag import zigzag_fields
+from otlp_capture.otlp.kernel import json_read, json_write, walk
+from otlp_capture.otlp.kernel.json_layout import JsonLayout
 from otlp_capture.otlp.kernel.layout import Layout
 from otlp_capture.otlp.limits import Limits
 from otlp_capture.otlp.messages import request_table
 from otlp_capture.otlp.nesting import nested_too_deep
-from otlp_capture.otlp.signals import SIGNALS, Signal
+from otlp_capture.otlp.signals import SIGNALS, Dialect, Signal
 from otlp_capture.otlp.structure import (
     DATA_POINTS,
     FALLBACK_TIME_FIELDS,
@@ -98,6 +103,39 @@ class CompiledWalk:
             return Failure(invalid(fault))
         return None if found is None else Success([Container(*each) for each in found])
 
+    @cached_property
+    def _json_layout(self) -> JsonLayout:
+        return JsonLayout(self._layout.tables, zigzag_fields())
+
+    def decode_json(
+        self, body: bytes, signal: Signal, dialect: Dialect, limits: Limits
+    ) -> Outcome[bytes, InvalidRequest | RequestTooLarge] | None:
+        """Do what `otlp.decode` does with OTLP/JSON, but for the size of the text."""
+        request = json_read.read(
+            self._json_layout,
+            self._place_of[signal],
+            body,
+            dialect == "import",
+            READINGS[dialect].read,
+            limits.max_elements,
+            ARRAYS_PER_ELEMENT * limits.max_elements,
+            limits.max_any_value_depth,
+            limits.max_bytes,
+        )
+        match request:
+            case Rejected():
+                return Failure(InvalidRequest(request.path, request.found, request.allowed))
+            case "bytes":
+                return Failure(RequestTooLarge("bytes", limits.max_bytes))
+            case "elements":
+                return Failure(RequestTooLarge("elements", limits.max_elements))
+            case _:
+                return None if request is None else Success(request)
+
+    def encode_json(self, request: bytes, signal: Signal, max_values: int) -> bytes | None:
+        """Do what `otlp.encode` does for OTLP/JSON."""
+        return json_write.write(self._json_layout, self._place_of[signal], request, max_values)
+
 
 def _traits() -> Traits:
     traits: dict[tuple[str, str], frozenset[str]] = {}
@@ -106,6 +144,7 @@ def _traits() -> Traits:
         containers = request.by_any_name[RESOURCES[signal]]
         traits[request.full_name, containers.name] = frozenset({"container"})
         traits[containers.message.full_name, "resource"] = frozenset({"resource"})
+        traits[containers.message.full_name, SCOPES[signal]] = frozenset({"scopes"})
         for table, records in _record_lists(containers.message, signal):
             traits[table.full_name, records.name] = frozenset({"record"})
             for name in RECORD_TIME_FIELDS[signal]:

@@ -27,6 +27,9 @@ cdef enum Trait:
     IS_CONTAINER = 1 << 4       # ResourceSpans, ResourceMetrics or ResourceLogs
     IS_RESOURCE = 1 << 5
     IS_ANY_VALUE = 1 << 6
+    HOLDS_TIMES = 1 << 7        # its message has timestamps somewhere inside
+    HOLDS_IDS = 1 << 8          # likewise ids
+    HOLDS_SCOPES = 1 << 9       # ScopeSpans, ScopeMetrics or ScopeLogs
 
 cdef struct TagEntry:
     uint64_t single             # the bit of a field, or of a oneof, that may stand once; 0 if not

@@ -35,7 +35,7 @@ cdef class Layout:
     Args:
         tables: each `MessageTable`, the requests first; a message is known by its place here.
         traits: of a field, by the full name of its message and its name: a set of `record`,
-            `record_time`, `fallback_time`, `container`, `resource`.
+            `record_time`, `fallback_time`, `container`, `resource`, `scopes`.
     """
 
     def __cinit__(self, tables, traits):
@@ -127,6 +127,8 @@ def _traits(field, named):
     traits = 0
     if field.kind == "message":
         traits |= IS_COUNTED | (IS_ANY_VALUE if field.message.is_any_value else 0)
+        traits |= HOLDS_TIMES if field.message.timestamps or field.message.to_timestamps else 0
+        traits |= HOLDS_IDS if field.message.ids or field.message.to_ids else 0
     elif field.is_repeated and field.wire_type == LENGTH:
         traits |= IS_COUNTED
     for name, trait in (
@@ -135,6 +137,7 @@ def _traits(field, named):
         ("fallback_time", IS_FALLBACK_TIME),
         ("container", IS_CONTAINER),
         ("resource", IS_RESOURCE),
+        ("scopes", HOLDS_SCOPES),
     ):
         if name in named:
             traits |= trait

@@ -8,13 +8,22 @@ singular field or a oneof that repeats, it hands over.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from libc.stdint cimport UINT32_MAX, UINT64_MAX, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport UINT32_MAX, UINT64_MAX, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcmp, memcpy, memset
 
-from otlp_capture.otlp.kernel.blake2b cimport KeyedHash, MAX_DIGEST_BYTES, digest, start_keyed
+from otlp_capture.otlp.kernel.blake2b cimport (
+    KeyedHash,
+    MAX_DIGEST_BYTES,
+    digest,
+    digest_words,
+    start_keyed,
+)
 from otlp_capture.otlp.kernel.layout cimport (
     CLOSE_GROUP,
+    HOLDS_IDS,
+    HOLDS_SCOPES,
+    HOLDS_TIMES,
     ID,
     INNER_MESSAGE,
     IS_ANY_VALUE,
@@ -56,8 +65,10 @@ from otlp_capture.otlp.faults import MAX_MESSAGE_DEPTH, Fault, FaultFound
 
 cdef enum:
     MAX_DEPTH = 100
-    KNOWN_IDS = 1024                # what ten bits count
-    MAX_KNOWN_ID_BYTES = 16
+    TRACE_ID_BYTES = 16
+    SPAN_ID_BYTES = 8
+    KNOWN_IDS = 256
+    KNOWN_IDS_SHIFT = 56            # leaves as many bits as count them
 
 assert MAX_DEPTH == MAX_MESSAGE_DEPTH
 
@@ -95,15 +106,15 @@ cdef struct Container:
     Stretch service
 
 cdef struct KnownId:
-    uint8_t size
-    uint8_t[MAX_KNOWN_ID_BYTES] old
-    uint8_t[MAX_KNOWN_ID_BYTES] new
+    uint64_t[2] old
+    uint64_t[2] new
 
 cdef struct Rename:
     const uint8_t* key
     int key_bytes
-    KnownId[KNOWN_IDS] known        # a cache: a trace's id stands in each of its spans
     KeyedHash[MAX_DIGEST_BYTES + 1] by_size
+    KnownId[KNOWN_IDS] traces       # a cache: a trace's id stands in each of its spans
+    KnownId[KNOWN_IDS] spans        # and a span's in those that it is the parent of
 
 cdef struct Walk:
     # What is walked.
@@ -230,6 +241,8 @@ cdef inline int pass_over(
                 elements_left -= 1
 
         if handling == INNER_MESSAGE:
+            if is_passed_by(entry.traits, purpose):
+                continue
             if now == stack + MAX_DEPTH:
                 return fail(walk, DEPTH, begin)
             if purpose == SELECT and entry.traits & IS_CONTAINER:
@@ -256,7 +269,7 @@ cdef inline int pass_over(
                     walk.too_deep = begin
             at = start
         elif handling == TEXT:
-            if not is_ascii(start, at, walk.end):
+            if purpose in (SCAN, SELECT) and not is_ascii(start, at, walk.end):
                 item = find_bad_utf8(start, at)
                 if item != NULL:
                     return fail_in_field(walk, BAD_TEXT, item, message, tag)
@@ -324,6 +337,15 @@ cdef inline int pass_over(
             return fail(walk, FIELD_NUMBER, begin, 0)
         else:
             return fail(walk, WIRE_TYPE, at - 1, tag & 7)
+
+
+cdef inline bint is_passed_by(uint16_t traits, const Purpose purpose) noexcept nogil:
+    """Whether an inner message holds nothing that matters: only a scan enters all of them."""
+    if purpose == SHIFT:
+        return not traits & HOLDS_TIMES
+    if purpose == REMAP:
+        return not traits & HOLDS_IDS
+    return purpose == SELECT and traits & HOLDS_SCOPES
 
 
 cdef inline void move_time(Walk* walk, const uint8_t* at) noexcept nogil:
@@ -461,28 +483,43 @@ cdef void rename_id(Walk* walk, const uint8_t* old, uint64_t size) noexcept nogi
     """Write the new id over the old one. Empty and all-zero ids stay."""
     cdef Rename* rename = walk.rename
     cdef uint8_t* new = walk.out + (old - walk.begin)
-    cdef KnownId* known = NULL
-    cdef KeyedHash* keyed
-    if size > MAX_DIGEST_BYTES:
+    if size == TRACE_ID_BYTES or size == SPAN_ID_BYTES:
+        rename_known(rename, old, size, new)
+    elif size > MAX_DIGEST_BYTES:
         walk.is_handed_over = True
+    elif not is_zero(old, size):
+        digest(keyed_for(rename, size), old, <int>size, new)
+        if is_zero(new, size):
+            new[size - 1] = 1
+
+
+cdef inline void rename_known(
+    Rename* rename, const uint8_t* old, uint64_t size, uint8_t* new
+) noexcept nogil:
+    """Rename an id of the usual length: most of them stand in a request more than once."""
+    cdef bint is_long = size == TRACE_ID_BYTES
+    cdef uint64_t low = read_fixed64(old)
+    cdef uint64_t high = read_fixed64(old + 8) if is_long else 0
+    cdef uint64_t place = (low ^ high << 1) * 0x9E3779B97F4A7C15ULL >> KNOWN_IDS_SHIFT
+    cdef KnownId* known = &rename.traces[place] if is_long else &rename.spans[place]
+    if low == 0 and high == 0:
         return
-    if is_zero(old, size):
-        return
-    if size <= MAX_KNOWN_ID_BYTES:
-        known = &rename.known[place_of(old, size)]
-        if known.size == size and memcmp(known.old, old, size) == 0:
-            memcpy(new, known.new, size)
-            return
-    keyed = &rename.by_size[size]
+    if known.old[0] != low or known.old[1] != high:
+        known.old[0] = low
+        known.old[1] = high
+        digest_words(keyed_for(rename, size), low, high, <int>size, known.new)
+        if known.new[0] == 0 and (known.new[1] == 0 or not is_long):
+            known.new[1 if is_long else 0] = <uint64_t>1 << 56
+    write_fixed64(new, known.new[0])
+    if is_long:
+        write_fixed64(new + 8, known.new[1])
+
+
+cdef inline KeyedHash* keyed_for(Rename* rename, uint64_t size) noexcept nogil:
+    cdef KeyedHash* keyed = &rename.by_size[size]
     if keyed.digest_bytes == 0:
         start_keyed(keyed, rename.key, rename.key_bytes, <int>size)
-    digest(keyed, old, <int>size, new)
-    if is_zero(new, size):
-        new[size - 1] = 1
-    if known != NULL:
-        known.size = <uint8_t>size
-        memcpy(known.old, old, size)
-        memcpy(known.new, new, size)
+    return keyed
 
 
 cdef inline bint is_zero(const uint8_t* at, uint64_t size) noexcept nogil:
@@ -491,18 +528,6 @@ cdef inline bint is_zero(const uint8_t* at, uint64_t size) noexcept nogil:
     for index in range(size):
         found |= at[index]
     return found == 0
-
-
-cdef inline uint64_t place_of(const uint8_t* old, uint64_t size) noexcept nogil:
-    """Where the cache keeps an id: ids are random, and what collides is hashed again."""
-    cdef uint64_t mixed = size
-    cdef uint64_t index
-    if size >= 8:
-        mixed ^= read_fixed64(old) ^ read_fixed64(old + size - 8)
-    else:
-        for index in range(size):
-            mixed = mixed << 8 | old[index]
-    return mixed * 0x9E3779B97F4A7C15ULL >> 54
 
 
 # What Python calls.
