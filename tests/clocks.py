@@ -10,6 +10,10 @@ import anyio.to_thread
 START: Final = 1_763_861_000_000_000_000
 """Where a `VirtualClock` stands at first: 2025-11-23, 01:23:20 UTC, in Unix nanoseconds."""
 
+HANGS_AFTER_S: Final = 120.0
+"""Bounds a wait for what always comes, so that a fault does not wait for ever; says nothing of
+speed."""
+
 _QUIET_ROUNDS: Final = 3
 
 
@@ -53,6 +57,12 @@ class VirtualClock:
         """What is slept for now, the earliest first, in monotonic nanoseconds."""
         return sorted(deadline for deadline, _ in self._sleepers)
 
+    async def has_sleepers(self, count: int = 1) -> None:
+        """Wait until so many sleep at once."""
+        with anyio.fail_after(HANGS_AFTER_S):
+            while len(self._sleepers) < count:
+                await settled()
+
     async def advance(self, seconds: float) -> None:
         """Let time pass: each sleeper wakes at its own deadline, and what follows runs then.
 
@@ -79,6 +89,17 @@ class VirtualClock:
             if deadline_ns <= now_ns:
                 event.set()
         self._sleepers = [each for each in self._sleepers if each[0] > now_ns]
+
+
+def skip(seconds: float) -> None:
+    """Let the event loop's own clock jump, so that what times out within *seconds* does so now.
+
+    On asyncio only. A test waits for what is to come first, and then lets time run out: how fast
+    the machine is does not matter.
+    """
+    loop = asyncio.get_running_loop()
+    time = loop.time
+    loop.time = lambda: time() + seconds  # type: ignore[method-assign]  # it is how to set it
 
 
 async def settled() -> None:

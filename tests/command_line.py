@@ -19,12 +19,12 @@ from otlp_capture.layer import open_runtime
 from otlp_capture.result import or_raise
 from otlp_capture.sessions import SessionStatus
 from otlp_capture.storage import S3StorageTag, local_storage
+from tests.clocks import HANGS_AFTER_S
 from tests.export_requests import REQUESTS
 from tests.raw_http import ask
 from tests.sessions import arriving, write_session
 
 COMMAND = str(Path(sysconfig.get_path("scripts")) / "otlp-capture")
-DEADLINE_S = 60.0
 _UNWANTED = ("OTLP_CAPTURE", "OTEL_", "FORCE_COLOR", "PY_COLORS", "GITHUB_ACTIONS", "AWS_")
 
 
@@ -62,7 +62,7 @@ class Shell:
     def run(self, *arguments: str, **variables: str) -> Run:
         """Run `otlp-capture` with *arguments* to its end."""
         process = self.start(*arguments, **variables)
-        stdout, stderr = process.communicate(timeout=DEADLINE_S)
+        stdout, stderr = process.communicate(timeout=HANGS_AFTER_S)
         return Run(process.returncode, stdout, stderr)
 
     def run_all(self, *commands: str, **variables: str) -> list[Run]:
@@ -102,7 +102,7 @@ class Shell:
         finally:
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
-            process.communicate(timeout=DEADLINE_S)
+            process.communicate(timeout=HANGS_AFTER_S)
 
 
 @attrs.frozen
@@ -125,13 +125,13 @@ class Serving:
     def end(self, number: signal.Signals = signal.SIGTERM) -> Run:
         """Interrupt it, and return how it ended."""
         self.process.send_signal(number)
-        stdout, stderr = self.process.communicate(timeout=DEADLINE_S)
+        stdout, stderr = self.process.communicate(timeout=HANGS_AFTER_S)
         return Run(self.process.returncode, stdout, stderr)
 
 
 def wait_until(condition: Callable[[], object]) -> None:
     """Look again and again until *condition* holds."""
-    deadline = time.monotonic() + DEADLINE_S
+    deadline = time.monotonic() + HANGS_AFTER_S
     while not condition():
         assert time.monotonic() < deadline, "it did not come about in time"
         time.sleep(0.01)

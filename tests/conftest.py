@@ -1,15 +1,36 @@
-"""Fixtures that tests everywhere share."""
+"""Fixtures that tests everywhere share, and how Hypothesis runs.
+
+No property fails because the machine is slow: examples have no deadline, and drawing them may take
+its time. Settings of a test's own that name health checks name `too_slow` again.
+"""
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Generator
+from functools import cache
 from pathlib import Path
 
 import pytest
+from botocore.loaders import JSONFileLoader
+from hypothesis import HealthCheck, settings
 
 from otlp_capture.storage import S3Storage
 from tests.servers.s3 import moto_s3 as moto_s3
 from tests.servers.s3 import rclone_s3 as rclone_s3
 from tests.sessions import opened_memory
+
+settings.register_profile(
+    "any machine", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any machine")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def read_service_models_once() -> Generator[None]:
+    """Keep what botocore reads from its files, which each client would read again."""
+    load_file = cache(JSONFileLoader().load_file)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(JSONFileLoader, "load_file", lambda _, path: load_file(path))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ import anyio
 import attrs
 from anyio.abc import SocketStream
 
-DEADLINE_S = 20.0
+from tests.clocks import HANGS_AFTER_S
 
 
 @attrs.frozen
@@ -31,7 +31,7 @@ class RawConnection:
 
     async def write(self, data: bytes) -> None:
         """Send bytes."""
-        with anyio.fail_after(DEADLINE_S):
+        with anyio.fail_after(HANGS_AFTER_S):
             await self._stream.send(data)
 
     async def half_close(self) -> None:
@@ -40,7 +40,7 @@ class RawConnection:
 
     async def answer(self, *, to_head: bool = False) -> Answer:
         """Read one answer; one to HEAD has no body whatever its length says."""
-        with anyio.fail_after(DEADLINE_S):
+        with anyio.fail_after(HANGS_AFTER_S):
             status_line, *lines = (await self._until(b"\r\n\r\n")).decode("latin-1").split("\r\n")
             fields = (line.partition(":") for line in lines if line)
             headers = {name.lower(): value.strip() for name, _, value in fields}
@@ -50,7 +50,7 @@ class RawConnection:
     async def is_closed(self) -> bool:
         """Wait for the other side to close; bytes in place of that are an answer too many."""
         try:
-            with anyio.fail_after(DEADLINE_S):
+            with anyio.fail_after(HANGS_AFTER_S):
                 self._unread += await self._stream.receive()
         except (anyio.EndOfStream, anyio.BrokenResourceError):
             return not self._unread

@@ -23,6 +23,7 @@ from otlp_capture.otlp import Limits, Signal
 from otlp_capture.receiver import HttpReceiver, HttpReceiverSettings, open_http_receiver
 from otlp_capture.result import Failure, or_raise
 from otlp_capture.storage import S3Storage, S3StorageTag, StorageFault
+from tests.clocks import HANGS_AFTER_S
 from tests.sessions import opened_memory
 
 SESSION = "received"
@@ -137,6 +138,6 @@ async def receiving_little(**limits: int) -> AsyncGenerator[Receiving]:
 
 async def until(condition: Any) -> None:
     """Give others their turn until something holds."""
-    with anyio.fail_after(20):
+    with anyio.fail_after(HANGS_AFTER_S):
         while not condition():
             await anyio.lowlevel.checkpoint()

@@ -21,11 +21,12 @@ from otlp_replay import (
     ReplayStatus,
     RetryPolicy,
 )
+from tests.clocks import HANGS_AFTER_S
 from tests.sessions import Recorded, write_session
 
 SESSION = "recorded"
-IMPATIENT = RetryPolicy(initial_backoff_s=0.001, max_backoff_s=0.01)
-"""The usual number of attempts, hardly any time between them."""
+IMPATIENT = RetryPolicy(max_elapsed_s=600, initial_backoff_s=0.001, max_backoff_s=0.01)
+"""The usual number of attempts, hardly any time between them, and no hurry."""
 
 
 def numbered(count: int, signal: Signal = "logs", *, size: int = 0) -> list[tuple[Signal, bytes]]:
@@ -71,14 +72,18 @@ async def replayed(
     await write_session(storage, config.session_id, requests)
     async with opened_service(storage, clock) as service:
         or_raise(await service.start_replay(config))
-        with anyio.fail_after(60):
+        with anyio.fail_after(HANGS_AFTER_S):
             return await over(service, config.session_id)
 
 
 def at_once(url: str, **settings: Any) -> ReplayConfig:
-    """Send as fast as may be, and retry soon."""
+    """Send as fast as may be, retry soon, and wait long for an answer."""
     config = ReplayConfig(
-        session_id=SESSION, target_endpoint=url, speed_multiplier="max", retry=IMPATIENT
+        session_id=SESSION,
+        target_endpoint=url,
+        speed_multiplier="max",
+        retry=IMPATIENT,
+        request_timeout_s=HANGS_AFTER_S,
     )
     return attrs.evolve(config, **settings)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.clocks import HANGS_AFTER_S
 from tests.command_line import COMMAND, Run, Shell, put_session, wait_until
 from tests.export_requests import traces
 
@@ -286,7 +287,7 @@ class TestImport:
         process = shell.start("import", "f.jsonl", "--session", "s")
         wait_until((shell.folder / "otlp-data/sessions/s/metadata.json").exists)
         process.send_signal(number)
-        stdout, stderr = process.communicate(timeout=60)
+        stdout, stderr = process.communicate(timeout=HANGS_AFTER_S)
 
         assert (process.returncode, stdout, stderr) == (128 + number, "", "")
         assert shell.run("sessions", "list", "--json").result == {"sessions": []}
@@ -323,7 +324,7 @@ def on_a_terminal(shell: Shell, *arguments: str) -> tuple[int, str]:
                 shown += piece
         except OSError:  # how Linux says that the other side of a terminal is gone
             pass
-        return process.wait(60), shown.decode()
+        return process.wait(HANGS_AFTER_S), shown.decode()
 
 
 class TestSessions:
@@ -381,7 +382,7 @@ class TestSessions:
         process = shell.start("sessions", "show", "s")
         assert process.stdout is not None
         process.stdout.close()
-        _, stderr = process.communicate(timeout=60)
+        _, stderr = process.communicate(timeout=HANGS_AFTER_S)
 
         assert (process.returncode, stderr) == (0, "")
 

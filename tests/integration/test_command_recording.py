@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.clocks import HANGS_AFTER_S
 from tests.command_line import COMMAND, Shell, put_session, send, wait_until
 from tests.export_requests import JSON, PROTOBUF, TRACES
 from tests.raw_http import post
@@ -137,7 +138,7 @@ class TestRecord:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         process.send_signal(number)
-        stdout, _ = process.communicate(timeout=60)
+        stdout, _ = process.communicate(timeout=HANGS_AFTER_S)
 
         assert (process.returncode, stdout) == (9, f"asked {number.value}\n")
         shown = recorder.run("sessions", "show", session, "--json")
@@ -170,7 +171,7 @@ class TestRecord:
         os.write(ours, b"\x03")
         assert process.stdout.readline() == "interrupted\n"
         os.write(ours, b"over\n")
-        stdout, _ = process.communicate(timeout=60)
+        stdout, _ = process.communicate(timeout=HANGS_AFTER_S)
         os.close(ours)
 
         assert (process.returncode, stdout) == (0, "over\n\n")
@@ -182,7 +183,7 @@ class TestRecord:
         assert process.stdout is not None
         process.stdout.readline()
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=60)
+        process.communicate(timeout=HANGS_AFTER_S)
 
         assert process.returncode == 143
 
@@ -210,7 +211,7 @@ class TestServe:
         port = int(announced.partition("http://127.0.0.1:")[2].partition(".")[0])
         send(port, TRACES, TRACES, post("/v1/logs", b"{", JSON))
         process.send_signal(signal.SIGTERM)
-        stdout, stderr = process.communicate(timeout=60)
+        stdout, stderr = process.communicate(timeout=HANGS_AFTER_S)
 
         assert announced == (
             f"Recording into session s: OTLP/HTTP on http://127.0.0.1:{port}. Ctrl-C ends it.\n"
@@ -228,7 +229,7 @@ class TestServe:
         port = int(announced.partition("http://127.0.0.1:")[2].partition(".")[0])
         assert send(port, TRACES) == [200]
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=60)
+        process.communicate(timeout=HANGS_AFTER_S)
 
         assert process.returncode == 0
         assert taken_up.startswith("Taking up orphan: 3 requests with 1 span, 1 data point and 1 ")
@@ -305,7 +306,7 @@ class TestReplay:
             process = shell.start("replay", "s", "--to", serving.url, "--speed", "0.01", "--json")
             wait_until(lambda: [*shell.folder.glob("otlp-data/sessions/t/raw/*/*/*.gz")])
             process.send_signal(signal.SIGINT)
-            stdout, stderr = process.communicate(timeout=60)
+            stdout, stderr = process.communicate(timeout=HANGS_AFTER_S)
 
         assert (process.returncode, stderr) == (130, "")
         assert json.loads(stdout)["delivery"]["delivered"] < 3

@@ -13,6 +13,7 @@ import pytest
 from otlp_capture.capture import CaptureConfig
 from otlp_capture.receiver import CannotListen, HttpReceiverSettings, open_http_receiver
 from otlp_capture.result import Failure, or_raise
+from tests.clocks import HANGS_AFTER_S
 from tests.export_requests import (
     DEADLINE_EXCEEDED,
     INTERNAL,
@@ -266,6 +267,7 @@ class TestShutdown:
     async def test_requests_under_way_are_answered(self) -> None:
         body = logs("x" * 300_000)
         start = post("/v1/logs", body, PROTOBUF, "Expect: 100-continue")
+        settings = HttpReceiverSettings(port=0, shutdown_timeout_s=HANGS_AFTER_S)
         statuses: list[int] = []
 
         async def finish(connection: RawConnection, port: int, rest: bytes) -> None:
@@ -276,7 +278,7 @@ class TestShutdown:
             assert await connection.is_closed()
 
         async with AsyncExitStack() as connections, anyio.create_task_group() as tasks:
-            async with receiving() as opened:
+            async with receiving(settings=settings) as opened:
                 stored, sending, idle = [
                     await connections.enter_async_context(raw_connection(opened.port))
                     for _ in range(3)
@@ -359,7 +361,7 @@ class TestAccounting:
 
 async def until_refused(port: int) -> None:
     """Wait until nobody listens on a port any more."""
-    with anyio.fail_after(20):
+    with anyio.fail_after(HANGS_AFTER_S):
         while True:
             try:
                 stream = await anyio.connect_tcp("127.0.0.1", port)

@@ -35,6 +35,7 @@ from otlp_capture.capture import CaptureConfig
 from otlp_capture.otlp import SIGNALS, Signal
 from otlp_capture.receiver import HttpReceiverSettings
 from otlp_capture.result import or_raise
+from tests.clocks import HANGS_AFTER_S
 from tests.export_requests import (
     FAILED_PRECONDITION,
     INVALID_ARGUMENT,
@@ -215,7 +216,7 @@ def serving(folder: Path) -> Generator[tuple[int, int]]:
             yield int(announced["listening"].rpartition(":")[2]), process.pid
         finally:
             process.send_signal(signals.SIGTERM)
-            assert process.wait(30) == 0
+            assert process.wait(HANGS_AFTER_S) == 0
 
 
 def peak_kib(pid: int) -> int:
@@ -485,7 +486,7 @@ class TestUndecodable:
             assert opened.counts == ({}, {"CompressionFailure": 1})
             assert await opened.kept() == Counter()
 
-    @settings(max_examples=25, deadline=None)
+    @settings(max_examples=25)
     @given(body=st.binary(max_size=200), content_type=st.sampled_from([PROTOBUF, JSON]))
     def test_any_bytes_are_kept_or_refused(self, body: bytes, content_type: str) -> None:
         async def check() -> None:

@@ -154,7 +154,7 @@ class TestOrder:
         requests = arriving(interleaved(count), every=every)
 
         def jittery(received: Received) -> Reply:
-            return Reply(delay_s=random.Random(received.number).choice([0, 0, 0.001, 0.03]))
+            return Reply(delay_s=random.Random(received.number).choice([0, 0, 0.001, 0.01]))
 
         async with open_target(jittery) as target:
             config = at_once(target.url, max_in_flight=max_in_flight)
@@ -182,7 +182,8 @@ class TestStatus:
         async with open_target(script) as target:
             await write_session(memory, SESSION, arriving(interleaved(100)))
             async with opened_service(memory, SYSTEM_CLOCK) as service:
-                seen = [or_raise(await service.start_replay(at_once(target.url)))]
+                config = at_once(target.url, max_in_flight=4)
+                seen = [or_raise(await service.start_replay(config))]
                 while not seen[-1].is_over:
                     await asyncio.sleep(0)
                     seen.append(or_raise(await service.get_replay_status(SESSION)))
@@ -217,7 +218,7 @@ class TestStarting:
             open_target(always(Silence())) as target,
             opened_service(memory, SYSTEM_CLOCK) as service,
         ):
-            config = at_once(target.url, request_timeout_s=1)
+            config = at_once(target.url)
             or_raise(await service.start_replay(config))
             assert await service.start_replay(config) == Failure(ReplayAlreadyRunning(SESSION))
             await target.kill()

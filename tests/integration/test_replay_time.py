@@ -1,5 +1,6 @@
 """When a replay sends, and how it moves timestamps."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -63,7 +64,7 @@ class TestTime:
             async with self.under_way(memory, clock, config, 0, 2, 2.5, 9.5) as service:
                 await target.has_received(1)
                 for count, seconds in enumerate(passing_s[1:], start=1):
-                    await self.asleep(clock)
+                    await clock.has_sleepers()
                     await clock.advance(seconds - 0.01)
                     await settled()
                     assert len(target.received) == count
@@ -76,11 +77,6 @@ class TestTime:
         passed = (status.completed_at - status.started_at).total_seconds()
         assert passed == pytest.approx(sum(passing_s), abs=1e-6)
 
-    async def asleep(self, clock: VirtualClock) -> None:
-        """Wait until the next request waits for its time."""
-        while not clock.deadlines_ns:
-            await settled()
-
     async def times_sent(self, storage: S3Storage, **settings: Any) -> list[int]:
         """Return by how much the timestamps of four requests were moved."""
         clock = VirtualClock()
@@ -91,7 +87,7 @@ class TestTime:
                 for count in range(1, 5):
                     await target.has_received(count)
                     if settings.get("speed_multiplier") != "max" and count < 4:
-                        await self.asleep(clock)
+                        await clock.has_sleepers()
                         await clock.advance((clock.deadlines_ns[0] - clock.monotonic_ns()) / 1e9)
                 await over(service)
         recorded = [request for _, request in numbered(4)]
@@ -127,17 +123,13 @@ class TestTime:
     async def test_current_at_full_speed_looks_at_the_clock_when_there_is_room_again(
         self, memory: S3Storage
     ) -> None:
-        clock = VirtualClock()
-        async with open_target(by_number({0: Reply(delay_s=0.2)})) as target:
-            config = at_once(
-                target.url,
-                timestamp_adjustment="current",
-                max_in_flight=1,
-                request_timeout_s=20,
-            )
+        clock, later = VirtualClock(), asyncio.Event()
+        async with open_target(by_number({0: Reply(after=later)})) as target:
+            config = at_once(target.url, timestamp_adjustment="current", max_in_flight=1)
             async with self.under_way(memory, clock, config, 0, 0) as service:
                 await target.has_received(1)
                 await clock.advance(5)
+                later.set()
                 await over(service)
 
         (_, first), (_, second) = numbered(2)

@@ -17,6 +17,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 from opentelemetry.proto.metrics.v1.metrics_pb2 import AggregationTemporality, Metric
 
 from otlp_capture.otlp import SIGNALS, Signal
+from tests.clocks import HANGS_AFTER_S
 from tests.plain_records import Case, records_in_context
 from tests.receiving import members
 
@@ -60,7 +61,7 @@ def record(folder: Path, environment: Mapping[str, str]) -> tuple[list[Case], li
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=HANGS_AFTER_S,
     )
     assert (run.returncode, run.stderr) == (0, "")
     assert json.loads(run.stdout)["refused"] == {}

@@ -37,7 +37,7 @@ from otlp_capture.sessions import (
 )
 from otlp_capture.storage import S3StorageTag, memory_storage
 from tests.captures import crashing_capture, held, indexed
-from tests.clocks import VirtualClock, settled
+from tests.clocks import HANGS_AFTER_S, VirtualClock, settled
 from tests.faulty_storage import FaultyStorage
 from tests.small_requests import small_request
 
@@ -91,7 +91,7 @@ class Session(RuleBasedStateMachine):
 
     def run(self, work: Any) -> Any:
         async def bounded() -> Any:
-            with anyio.fail_after(20):
+            with anyio.fail_after(HANGS_AFTER_S):
                 done = await work
                 await settled()
                 return done
@@ -282,4 +282,4 @@ class Session(RuleBasedStateMachine):
 
 
 TestSession = Session.TestCase
-TestSession.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+TestSession.settings = settings(max_examples=40, stateful_step_count=30)

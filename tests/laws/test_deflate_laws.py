@@ -14,7 +14,6 @@ from otlp_capture.deflate import (
     GzipTorn,
     Inflated,
     InflatedTooLarge,
-    Member,
     inflate,
     inflate_member,
 )
@@ -30,13 +29,15 @@ contents = st.one_of(
 
 @st.composite
 def gzipped(draw: st.DrawFn, raw: bytes) -> bytes:
-    """Any gzip member: ours, stored, or one of zlib's ways to compress."""
-    how = draw(st.sampled_from(["ours", "stored", "zlib"]))
+    """Any gzip member: ours, in one pass or in two, stored, or one of zlib's ways to compress."""
+    how = draw(st.sampled_from(["ours", "one pass", "stored", "zlib"]))
     if how == "zlib":
         strategy = draw(st.sampled_from([zlib.Z_DEFAULT_STRATEGY, zlib.Z_FIXED, zlib.Z_RLE]))
         packer = zlib.compressobj(draw(st.integers(0, 9)), zlib.DEFLATED, 31, 8, strategy)
         return packer.compress(raw) + packer.flush()
     head = deflate.header((b"OC", draw(st.binary(max_size=60))))
+    if how == "one pass":
+        return head + deflate.deflate_with_trailer(raw)
     stream = deflate.deflate(raw) if how == "ours" else deflate.deflate_stored(raw)
     return head + stream + deflate.trailer(raw)
 
@@ -63,18 +64,31 @@ def test_a_member_is_found_among_other_bytes(
     assert (found.raw, found.end) == (raw, len(before) + len(data))
 
 
-@given(members, st.integers(1, 40))
-def test_the_pieces_in_which_it_is_read_do_not_matter(
-    pair: tuple[bytes, bytes], piece: int
+@given(members, st.integers(1, 40), st.integers(1, 40), st.sampled_from(["first", "second"]))
+def test_the_pieces_in_which_it_is_read_and_inflated_do_not_matter(
+    pair: tuple[bytes, bytes], piece: int, room: int, which: str
 ) -> None:
     raw, data = pair
+    offset = 0 if which == "first" else len(data)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(deflate, "_PIECE", piece)
+        patch.setattr(deflate, "_LARGEST_PIECE", piece)
+        patch.setattr(deflate, "_ROOM", room)
 
-        found = inflate_member(data + data, 0, max_bytes=LIMIT)
+        found = or_raise(inflate_member(data + data, offset, max_bytes=LIMIT))
 
-    assert isinstance(or_raise(found), Member)
-    assert (or_raise(found).raw, or_raise(found).end) == (raw, len(data))
+    assert (found.raw, found.end) == (raw, offset + len(data))
+
+
+@given(members, st.binary(min_size=4, max_size=4))
+def test_what_the_last_bytes_say_of_the_size_does_not_matter(
+    pair: tuple[bytes, bytes], told: bytes
+) -> None:
+    raw, data = pair
+
+    found = or_raise(inflate_member(data + told, 0, max_bytes=LIMIT))
+
+    assert (found.raw, found.end) == (raw, len(data))
 
 
 @given(members, st.data())

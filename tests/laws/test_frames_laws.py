@@ -34,6 +34,7 @@ from tests.walks import parse
 
 KEY = "sessions/s/raw/2025-11-23/01/traces-1763861000000-x.otlp.gz"
 FALLBACK = 1_763_861_000_000_000_000
+U32 = st.integers(0, 2**32 - 1)
 U64 = st.integers(0, 2**64 - 1)
 
 arrivals = st.builds(Arrival, U64, U64, st.booleans())
@@ -440,6 +441,25 @@ class TestHostileHeaders:
         segment = header((b"OC", facts), (b"OH", b"")) + member[66:]
 
         assert whole_requests(outcomes(segment, "traces")) == [self.REQUEST]
+
+    @given(otlp_requests(), arrivals, st.binary(max_size=9), U32)
+    def test_our_facts_count_whatever_stands_around_them(
+        self, case: tuple[Signal, bytes], arrival: Arrival, name: bytes, mtime: int
+    ) -> None:
+        signal, request = case
+        member = encode_frame(request, or_raise(otlp.scan(request, signal)), arrival)
+        name = name.replace(b"\0", b"") + b"\0"
+        size = struct.pack("<I", len(member) + len(name))
+        head = struct.pack("<3sBIBB", b"\x1f\x8b\x08", 2 | 4 | 8, mtime, 0, 3)
+        head += member[10:20] + size + member[24:64] + name
+        other = head + struct.pack("<H", zlib.crc32(head) & 0xFFFF) + member[66:]
+
+        (found,) = outcomes(other, signal)
+
+        (ours,) = outcomes(member, signal)
+        assert gzip.decompress(other) == request
+        assert or_raise(found).request == request
+        assert or_raise(found).frame == attrs.evolve(or_raise(ours).frame, size_bytes=len(other))
 
     @pytest.mark.parametrize("size", [0, 1, 73])
     def test_a_size_that_no_frame_has_is_damage(self, size: int) -> None:

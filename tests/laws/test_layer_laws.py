@@ -16,7 +16,7 @@ import anyio.lowlevel
 import pytest
 from anyio.abc import TaskStatus
 from attrs import evolve, field, frozen
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from otlp_capture.layer import (
@@ -38,14 +38,7 @@ from otlp_capture.layer import (
 )
 from otlp_capture.result import Failure, Outcome, Success
 
-law = settings(deadline=None)
-"""An example may start an event loop, so its duration says nothing."""
-
-
-def on_each_backend(test: Callable[..., None]) -> Callable[..., None]:
-    both: Callable[..., None] = pytest.mark.parametrize("backend", ["asyncio", "trio"])(law(test))
-    return both
-
+on_each_backend = pytest.mark.parametrize("backend", ["asyncio", "trio"])
 
 Log = list[tuple[str, Any]]
 
@@ -492,7 +485,6 @@ def test_4_miswired_means_no_acquisition_and_exactly_the_problems_that_are_there
         assert bench.log == []
 
 
-@law
 @given(graph=sound_graphs(), data=st.data())
 def test_5_two_leaves_of_one_tag_are_a_duplicate_and_the_same_leaf_twice_is_not(
     graph: tuple[Leaf, ...], data: st.DataObject
@@ -528,7 +520,6 @@ def test_6_a_cycle_is_reported_and_nothing_runs(
 # ---------------------------------------------------------------- 7
 
 
-@law
 @given(wiring=st.lists(wirings, max_size=4).map(tuple), asked=asked, data=st.data())
 def test_7_wire_does_not_depend_on_order(
     wiring: tuple[Any, ...], asked: tuple[str, ...], data: st.DataObject
@@ -539,7 +530,6 @@ def test_7_wire_does_not_depend_on_order(
     assert plan(bench.build(one), *tags) == plan(bench.build(other), *tags)
 
 
-@law
 @given(one=wirings, two=wirings, three=wirings, asked=asked)
 def test_7_merge_is_associative_commutative_and_idempotent(
     one: Any, two: Any, three: Any, asked: tuple[str, ...]
@@ -560,7 +550,6 @@ def test_7_merge_is_associative_commutative_and_idempotent(
 # ---------------------------------------------------------------- 8
 
 
-@law
 @given(fed=wirings, feeder=wirings, key=keys)
 def test_8_provide_hides_what_it_used(fed: Any, feeder: Any, key: str) -> None:
     bench = Bench()
@@ -720,7 +709,6 @@ def test_10_a_closed_scope_refuses_registration(
     assert ("enter", "too late") not in bench.log
 
 
-@law
 @given(given_names=st.sets(st.sampled_from(["one", "two", "three"])))
 def test_10_a_stub_raises_only_for_members_not_given(given_names: set[str]) -> None:
     class Service(Protocol):

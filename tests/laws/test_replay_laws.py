@@ -5,13 +5,14 @@ from collections import Counter
 import anyio
 import attrs
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from otlp_capture.clock import SYSTEM_CLOCK
 from otlp_capture.otlp import SIGNALS
 from otlp_capture.result import or_raise
 from otlp_replay import DeliveryCounts, ReplayStatus, RetryPolicy
+from tests.clocks import HANGS_AFTER_S
 from tests.replays import SESSION, at_once, numbered, opened_service, over
 from tests.servers.target import (
     OK,
@@ -29,7 +30,7 @@ from tests.sessions import START, Recorded, opened_memory, write_session
 
 pytestmark = pytest.mark.filterwarnings("error")
 
-POLICY = RetryPolicy(max_attempts=3, initial_backoff_s=0, max_backoff_s=0)
+POLICY = RetryPolicy(max_attempts=3, max_elapsed_s=600, initial_backoff_s=0, max_backoff_s=0)
 BUSY, BAD = refusal(503, Retry_After="0"), refusal(400)
 BROKEN = Raw(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n1234")
 LATE = Reply(delay_s=0.003)
@@ -97,14 +98,14 @@ async def carried_out(case: Case, killed_after: int | None = None) -> tuple[Repl
         async with opened_service(storage, SYSTEM_CLOCK) as service:
             config = at_once(target.url, retry=POLICY, max_in_flight=case.max_in_flight)
             or_raise(await service.start_replay(config))
-            with anyio.fail_after(30):
+            with anyio.fail_after(HANGS_AFTER_S):
                 if killed_after is not None:
                     await target.has_received(min(killed_after, len(case.requests)))
                     await target.kill()
                 return await over(service), target
 
 
-usual = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+usual = settings(max_examples=60)
 
 
 class TestReplay:

@@ -140,7 +140,7 @@ def has_a_time(case: Case) -> bool:
 
 class TestEqual:
     @pytest.mark.parametrize("mode", MODES)
-    @settings(deadline=None, max_examples=50)
+    @settings(max_examples=50)
     @given(a=sessions_with_unknown_fields)
     def test_a_session_equals_itself(self, mode: ShiftMode, a: list[Case]) -> None:
         comparison = compared(a, a, shift=mode)
@@ -151,7 +151,6 @@ class TestEqual:
         assert (comparison.records_a, comparison.records_b) == (records, records)
         assert (comparison.requests_a, comparison.requests_b) == (len(a), len(a))
 
-    @settings(deadline=None)
     @given(a=sessions_with_unknown_fields, shift_ns=shifts, seed=seeds)
     def test_a_constant_is_found_and_named_whatever_the_order_of_attributes(
         self, a: list[Case], shift_ns: int, seed: int
@@ -163,7 +162,6 @@ class TestEqual:
         assert comparison.equal
         assert comparison.shift == ShiftFound("auto", found, found, found)
 
-    @settings(deadline=None)
     @given(a=sessions, shift_ns=shifts, seed=seeds)
     def test_batches_and_groups_do_not_matter(
         self, a: list[Case], shift_ns: int, seed: int
@@ -173,7 +171,6 @@ class TestEqual:
         assert compared(a, b).equal
         assert compared(b, a).equal
 
-    @settings(deadline=None)
     @given(a=sessions_with_unknown_fields, data=st.data(), seed=seeds)
     def test_each_request_may_have_its_own_shift(
         self, a: list[Case], data: st.DataObject, seed: int
@@ -188,7 +185,6 @@ class TestEqual:
         assert comparison.shift.min_ns <= comparison.shift.max_ns
         assert (comparison.shift.ns is None) == (comparison.shift.min_ns != comparison.shift.max_ns)
 
-    @settings(deadline=None)
     @given(a=sessions_in_time, shift_ns=shifts.filter(bool))
     def test_a_wrong_shift_never_says_equal(self, a: list[Case], shift_ns: int) -> None:
         b = moved(a, shift_ns)
@@ -199,7 +195,7 @@ class TestEqual:
 
 
 class TestOracle:
-    @settings(deadline=None, max_examples=200)
+    @settings(max_examples=200)
     @given(pool=sessions, data=st.data())
     def test_every_mode_says_what_the_oracle_says(
         self, pool: list[Case], data: st.DataObject
@@ -222,7 +218,6 @@ class TestOracle:
             "per-request": equal_by_request(a, b),
         }
 
-    @settings(deadline=None)
     @given(a=sessions, b=sessions)
     def test_nothing_is_lost_between_two_recordings(self, a: list[Case], b: list[Case]) -> None:
         one, other = plain_records(a), plain_records(b)
@@ -302,7 +297,7 @@ def record_of(message: Any, atom: Case) -> Any:
 
 
 class TestCounts:
-    @settings(deadline=None, max_examples=200)
+    @settings(max_examples=200)
     @given(pool=sessions, data=st.data(), shift_ns=shifts, seed=seeds)
     def test_what_is_deleted_repeated_added_and_changed_is_counted_exactly(
         self, pool: list[Case], data: st.DataObject, shift_ns: int, seed: int
@@ -334,7 +329,6 @@ class TestCounts:
         for each in comparison.differences:
             assert (each.field is not None) == (each.kind == "changed")
 
-    @settings(deadline=None)
     @given(a=sessions, data=st.data(), shift_ns=shifts)
     def test_losses_do_not_hide_the_constant(
         self, a: list[Case], data: st.DataObject, shift_ns: int
@@ -348,7 +342,6 @@ class TestCounts:
         assert (comparison.missing, comparison.extra) == (len(records) - len(b), 0)
         assert (comparison.duplicated, comparison.changed) == (0, 0)
 
-    @settings(deadline=None)
     @given(
         requests=st.lists(small_requests.filter(has_a_time), min_size=3, max_size=6),
         shift_ns=shifts,
@@ -405,7 +398,7 @@ class TestFindShift:
 
         assert find_shift(shared) == best
 
-    @settings(deadline=None, max_examples=10)
+    @settings(max_examples=10)
     @given(
         seed=seeds,
         shift_ns=shifts,

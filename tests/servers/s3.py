@@ -17,6 +17,7 @@ import botocore.session
 import pytest
 
 from otlp_capture.storage import S3Config, S3Credentials
+from tests.clocks import HANGS_AFTER_S
 from tests.servers.processes import free_port, running
 
 ACCESS_KEY_ID = "test-access-key"
@@ -56,13 +57,16 @@ class S3Server:
         return f"s3://{bucket}/{prefix}?endpoint={self.endpoint_url}&region=us-east-1"
 
     def config(self, bucket: str, **changes: Any) -> S3Config:
-        """Make the configuration of a store in a bucket."""
+        """Make the configuration of a store in a bucket, with time for the slowest machine."""
         return attrs.evolve(
             S3Config(
                 bucket=bucket,
                 endpoint_url=self.endpoint_url,
                 region="us-east-1",
                 credentials=S3Credentials(ACCESS_KEY_ID, SECRET_ACCESS_KEY),
+                connect_timeout_s=HANGS_AFTER_S,
+                read_timeout_s=HANGS_AFTER_S,
+                deadline_s=HANGS_AFTER_S,
             ),
             **changes,
         )

@@ -58,6 +58,7 @@ class Reply:
         body: what it holds.
         headers: further headers; a Content-Length here is sent in place of the true one.
         delay_s: how long it takes.
+        after: what it waits for.
         then_hang_up: whether the connection is closed after it.
     """
 
@@ -65,6 +66,7 @@ class Reply:
     body: bytes = b""
     headers: Mapping[str, str] = attrs.field(factory=lambda: {"Content-Type": PROTOBUF})
     delay_s: float = 0.0
+    after: asyncio.Event | None = None
     then_hang_up: bool = False
 
 
@@ -264,10 +266,12 @@ class Target:
                 return False
             case Reply():
                 await asyncio.sleep(action.delay_s)
+                if action.after is not None:
+                    await action.after.wait()
                 headers = {"Content-Length": str(len(action.body)), **action.headers}
-                head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-                writer.write(f"HTTP/1.1 {action.status} Whatever\r\n{head}\r\n".encode("latin-1"))
-                writer.write(action.body)
+                fields = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+                head = f"HTTP/1.1 {action.status} Whatever\r\n{fields}\r\n".encode("latin-1")
+                writer.write(head + action.body)
                 await writer.drain()
                 return not action.then_hang_up
 

@@ -507,7 +507,7 @@ async def test_if_match_reads_the_content_it_is_about(storage: S3Storage, root: 
     ),
     prefix=st.text("ab-./é0", max_size=4).filter(lambda prefix: not prefix_fault(prefix)),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 async def test_a_walk_lists_what_sorting_everything_would(
     tmp_path_factory: pytest.TempPathFactory, names: set[str], prefix: str
 ) -> None:

@@ -4,7 +4,7 @@ import anyio
 import anyio.lowlevel
 import attrs
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from returns.result import Failure, Success
 
@@ -171,7 +171,7 @@ class TestLimits:
 
 
 @given(sizes=st.lists(st.integers(0, 300), min_size=1, max_size=12), limit=st.integers(1, 2_000))
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25)
 def test_a_size_limit_is_crossed_at_most_once(sizes: list[int], limit: int) -> None:
     async def run() -> None:
         async with opened_memory() as storage, opened_capture(storage, VirtualClock()) as capture:

@@ -43,7 +43,7 @@ from tests.captures import (
     keep,
     opened_capture,
 )
-from tests.clocks import START, VirtualClock, settled
+from tests.clocks import HANGS_AFTER_S, START, VirtualClock, settled
 from tests.faulty_storage import FaultyStorage
 from tests.small_requests import small_request
 
@@ -314,7 +314,7 @@ class TestCompany:
     ) -> None:
         async with opened_capture(storage, clock, CaptureSettings(linger_s=0.001)) as capture:
             or_raise(await capture.start_capture(CONFIG))
-            with anyio.fail_after(30):
+            with anyio.fail_after(HANGS_AFTER_S):
                 await keep(capture)
 
     async def test_a_size_ends_the_wait_too(
