@@ -26,6 +26,7 @@ Case: TypeAlias = tuple[Signal, bytes]
 
 requests = otlp_requests(times=any_times)
 known_requests = otlp_requests(times=st.integers(2**32, 2**63), unknown=st.just(b""))
+GROUP, END = varint(500 << 3 | 3), varint(500 << 3 | 4)
 shifts = st.one_of(st.integers(-(10**12), 10**12), st.integers(-(2**65), 2**65))
 
 
@@ -145,6 +146,16 @@ class TestTheRoadsAgree:
         body = varint(500 << 3 | 3) * depth + varint(500 << 3 | 4) * depth
 
         assert roads.all(body, "logs")
+
+    @given(
+        st.lists(st.sampled_from([b"\0\0", b"\3", b"\4", b"\2\0", b"\x08\1", b"\6", GROUP, END])),
+        st.sampled_from([b"", GROUP, GROUP + b"\3"]),
+    )
+    def test_on_the_field_number_zero(
+        self, roads: Roads, pieces: list[bytes], before: bytes
+    ) -> None:
+        roads.all(before + b"".join(pieces), "logs")
+        roads.all(before + b"".join(pieces) + END, "logs")
 
     @given(unknown_fields, unknown_fields)
     def test_on_unknown_fields_inside_a_resource(

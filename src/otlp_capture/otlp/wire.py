@@ -49,13 +49,13 @@ class _Frame(NamedTuple):
     Attributes:
         end: where it ends, or where at the latest.
         table: its fields; None in a group, where all are unknown.
-        group: its number, if it is a group; else 0.
+        group: its number, if it is a group.
         values: how many AnyValues stand around its fields.
     """
 
     end: int
     table: MessageTable | None
-    group: int
+    group: int | None
     values: int
 
 
@@ -168,9 +168,9 @@ def _walk(body: bytes, root: MessageTable, *, around: int | None = None) -> Iter
         around: enter only the messages that hold this byte.
     """
     stack: list[_Frame] = []
-    position, now = 0, _Frame(len(body), root, 0, 0)
+    position, now = 0, _Frame(len(body), root, None, 0)
     while True:
-        if position == now.end and not now.group:
+        if position == now.end and now.group is None:
             if not stack:
                 return
             now = stack.pop()
@@ -178,7 +178,8 @@ def _walk(body: bytes, root: MessageTable, *, around: int | None = None) -> Iter
         begin = position
         tag, position = _read_varint(body, position, now.end, _MAX_TAG_BYTES)
         number, wire_type = tag >> 3, tag & 7
-        if not number or tag > _MAX_TAG:
+        # Inside a group the parser takes even the field number 0.
+        if (not number and now.group is None) or tag > _MAX_TAG:
             raise FaultFound(Fault.FIELD_NUMBER, begin, number)
         if wire_type == _END_GROUP:
             if number != now.group:
@@ -200,7 +201,7 @@ def _walk(body: bytes, root: MessageTable, *, around: int | None = None) -> Iter
         if inner is not None and (around is None or start <= around < position):
             _check_depth(stack, begin)
             stack.append(now)
-            now, position = _Frame(position, inner, 0, values), start
+            now, position = _Frame(position, inner, None, values), start
 
 
 def _check_depth(stack: list[_Frame], offset: int) -> None:

@@ -334,7 +334,11 @@ cdef inline int pass_over(
             message = now.message
             seen = now.seen
         elif handling == NO_FIELD:
-            return fail(walk, FIELD_NUMBER, begin, 0)
+            if now.group == 0:
+                return fail(walk, FIELD_NUMBER, begin, 0)
+            # Inside a group upb takes even this. Nobody writes it.
+            walk.is_handed_over = True
+            return 0
         else:
             return fail(walk, WIRE_TYPE, at - 1, tag & 7)
 
