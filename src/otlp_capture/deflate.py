@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import ClassVar, Final, TypeAlias
 
 import attrs
-from isal import isal_zlib
+from isal import igzip_lib, isal_zlib
 
 from otlp_capture.result import Failure, Outcome, Success
 
@@ -21,6 +21,9 @@ _LEVEL: Final = 1
 _RAW: Final = -15
 _U16: Final = 2
 _PIECE: Final = 65_536
+_LARGEST_PIECE: Final = 1 << 20
+_ROOM: Final = 65_536
+_SIZE_BYTES: Final = 4
 _MAX_MEMBERS: Final = 1_024
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
@@ -147,21 +150,46 @@ def inflate_member(data: Buffer, offset: int, *, max_bytes: int) -> Outcome[Memb
     header = member_header(data, offset)
     if isinstance(header, Failure):
         return header
+    return inflate_content(data, offset, header.unwrap().deflate_offset, max_bytes=max_bytes)
+
+
+def inflate_content(
+    data: Buffer, offset: int, deflate_offset: int, *, max_bytes: int
+) -> Outcome[Member, GzipError]:
+    """Inflate the member at *offset* whose header has been read, and check CRC and length.
+
+    Args:
+        data: the member, and what lies around it.
+        offset: where it begins; a member that begins the data is taken for the most of it.
+        deflate_offset: where its deflate stream begins.
+        max_bytes: how much it may hold.
+
+    Fails with:
+        GzipTorn: the data ends inside the member.
+        GzipDamaged: the deflate stream, the CRC or the length is wrong.
+        InflatedTooLarge: it holds more than *max_bytes*; no more than one byte above was inflated.
+    """
     view = memoryview(data)
-    stream = isal_zlib.decompressobj(wbits=_RAW)
-    deflate_offset = header.unwrap().deflate_offset
-    at, raw = deflate_offset, bytearray()
+    stream = igzip_lib.IgzipDecompressor(igzip_lib.DECOMP_DEFLATE)
+    at, left = deflate_offset, max_bytes + 1
+    pieces: list[bytes] = []
+    # What lies behind the member in a piece is copied, and room is taken before it is filled.
+    length, room = (_PIECE, _ROOM) if offset else (_LARGEST_PIECE, _told_size(view) + 1)
     while not stream.eof:
-        piece = view[at : at + _PIECE]
-        if not piece:
+        piece = view[at : at + length] if stream.needs_input else view[:0]
+        if stream.needs_input and not piece:
             return Failure(GzipTorn(offset))
         try:
-            raw += stream.decompress(piece, max_bytes + 1 - len(raw))
-        except isal_zlib.error as error:
+            inflated = stream.decompress(piece, min(room, left))
+        except igzip_lib.IsalError as error:
             return Failure(GzipDamaged(offset, f"the deflate stream is wrong ({error})"))
-        if len(raw) > max_bytes:
+        left -= len(inflated)
+        if not left:
             return Failure(InflatedTooLarge(max_bytes))
+        pieces.append(inflated)
         at += len(piece)
+        length, room = min(2 * length, _LARGEST_PIECE), 2 * room
+    raw = b"".join(pieces)
     at -= len(stream.unused_data)
     if len(view) - at < _TRAILER.size:
         return Failure(GzipTorn(offset))
@@ -170,7 +198,7 @@ def inflate_member(data: Buffer, offset: int, *, max_bytes: int) -> Outcome[Memb
         return Failure(GzipDamaged(offset, "the CRC of the content is wrong"))
     if size != len(raw) & 0xFFFFFFFF:
         return Failure(GzipDamaged(offset, "the length of the content is wrong"))
-    return Success(Member(bytes(raw), deflate_offset, at + _TRAILER.size))
+    return Success(Member(raw, deflate_offset, at + _TRAILER.size))
 
 
 def inflate(data: Buffer, *, max_bytes: int) -> Outcome[Inflated, GzipError]:
@@ -200,8 +228,12 @@ def inflate(data: Buffer, *, max_bytes: int) -> Outcome[Inflated, GzipError]:
 
 def deflate(raw: Buffer) -> bytes:
     """Compress *raw* into a deflate stream, fast."""
-    stream = isal_zlib.compressobj(_LEVEL, isal_zlib.DEFLATED, _RAW)
-    return stream.compress(raw) + stream.flush()
+    return igzip_lib.compress(raw, _LEVEL, igzip_lib.COMP_DEFLATE)
+
+
+def deflate_with_trailer(raw: Buffer) -> bytes:
+    """Compress *raw* into all of a member but its header, in one pass."""
+    return igzip_lib.compress(raw, _LEVEL, igzip_lib.COMP_GZIP_NO_HDR)
 
 
 def deflate_stored(raw: Buffer) -> bytes:
@@ -225,6 +257,11 @@ def header(*subfields: tuple[bytes, bytes]) -> bytes:
     plain = _FIXED.pack(_MAGIC, _FEXTRA | _FHCRC, 0, 0, _UNKNOWN_OS)
     plain += struct.pack("<H", len(extra)) + extra
     return plain + struct.pack("<H", crc32(plain) & 0xFFFF)
+
+
+def _told_size(view: memoryview) -> int:
+    """Return how much the data holds, if they are one member and it does not lie."""
+    return int.from_bytes(view[-_SIZE_BYTES:], "little")
 
 
 def _subfields(extra: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -505,6 +505,17 @@ class TestHostileHeaders:
         assert "larger than the 100 bytes" in opened.failure().message
 
 
+def test_a_header_that_is_damaged_after_it_was_indexed_is_damage() -> None:
+    member = bytearray(framed(plain("traces")))
+    (indexed,) = index_frames(KEY, member, "traces", 0)
+    member[64] ^= 1
+
+    opened = open_frame(KEY, member, or_raise(indexed), "traces")
+
+    reason = "the gzip member at byte 0 is damaged: the header's CRC is wrong"
+    assert opened == Failure(SegmentCorrupted(KEY, 0, reason, "compression"))
+
+
 def test_damage_says_where_it_is_and_what_is_intact() -> None:
     error = SegmentCorrupted(KEY, 7, "a reason")
 

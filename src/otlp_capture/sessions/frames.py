@@ -13,12 +13,14 @@ import attrs
 from otlp_capture import otlp
 from otlp_capture.deflate import (
     Buffer,
+    GzipDamaged,
     GzipError,
     GzipTorn,
-    MemberHeader,
-    deflate,
+    crc32,
     deflate_stored,
+    deflate_with_trailer,
     header,
+    inflate_content,
     inflate_member,
     member_header,
     trailer,
@@ -30,7 +32,11 @@ _SUBFIELD: Final = b"OC"
 _VERSION: Final = 1
 _FACTS: Final = struct.Struct("<BBHIIIQQQQ")
 _CAME_AS_JSON, _REDACTED, _CLIENT_DEFLATE = 1, 2, 4
+_HEADER_CRC: Final = struct.Struct("<H")
 _HEADER_SIZE: Final = len(header((_SUBFIELD, bytes(_FACTS.size))))
+_FACTS_END: Final = _HEADER_SIZE - _HEADER_CRC.size
+_FACTS_START: Final = _FACTS_END - _FACTS.size
+_OPENING: Final = header((_SUBFIELD, bytes(_FACTS.size)))[:_FACTS_START]
 _TRAILER_SIZE: Final = 8
 _LOOKS_LIKE_JSON: Final = re.compile(rb"(?:\xef\xbb\xbf)?[ \t\r\n]*\{")
 
@@ -107,16 +113,17 @@ class StoredFrame:
 
 def encode_frame(request: bytes, facts: RequestFacts, arrival: Arrival) -> bytes:
     """Compress *request* into a frame."""
-    return _assemble(request, deflate(request), facts, arrival, flags=0)
+    return _assemble(request, (deflate_with_trailer(request),), facts, arrival, flags=0)
 
 
 def encode_frame_stored(request: bytes, facts: RequestFacts, arrival: Arrival) -> bytes:
     """Lay *request* into a frame of stored deflate blocks: still gzip, nothing compressed."""
-    return _assemble(request, deflate_stored(request), facts, arrival, flags=0)
+    content = deflate_stored(request), trailer(request)
+    return _assemble(request, content, facts, arrival, flags=0)
 
 
 def adopt_member(body: bytes, request: bytes, facts: RequestFacts, arrival: Arrival) -> bytes:
-    """Make a frame of a client's own gzip: its header is replaced, its deflate stream stays.
+    """Make a frame of a client's own gzip: its header is replaced, the rest of it stays.
 
     Args:
         body: the client's bytes: one gzip member, inflated before and found sound.
@@ -124,19 +131,24 @@ def adopt_member(body: bytes, request: bytes, facts: RequestFacts, arrival: Arri
         facts: what was found in the request.
         arrival: when it came.
     """
-    stream = body[member_header(body, 0).unwrap().deflate_offset : -_TRAILER_SIZE]
-    return _assemble(request, stream, facts, arrival, flags=_CLIENT_DEFLATE)
+    content = memoryview(body)[member_header(body, 0).unwrap().deflate_offset :]
+    return _assemble(request, (content,), facts, arrival, flags=_CLIENT_DEFLATE)
 
 
 def _assemble(
-    request: bytes, stream: bytes, facts: RequestFacts, arrival: Arrival, *, flags: int
+    request: bytes,
+    content: tuple[Buffer, ...],
+    facts: RequestFacts,
+    arrival: Arrival,
+    *,
+    flags: int,
 ) -> bytes:
-    size = _HEADER_SIZE + len(stream) + _TRAILER_SIZE
-    fields = _FACTS.pack(
+    """Lay a header before *content*: a deflate stream and its trailer, in pieces."""
+    head = _OPENING + _FACTS.pack(
         _VERSION,
         flags | (_CAME_AS_JSON if arrival.came_as_json else 0),
         0,
-        size,
+        _HEADER_SIZE + sum(map(len, content)),
         len(request),
         facts.record_count,
         arrival.received_unix_nano,
@@ -144,7 +156,7 @@ def _assemble(
         facts.max_time_unix_nano,
         arrival.sequence,
     )
-    return header((_SUBFIELD, fields)) + stream + trailer(request)
+    return b"".join((head, _HEADER_CRC.pack(crc32(head) & 0xFFFF), *content))
 
 
 def index_frames(
@@ -185,8 +197,12 @@ def open_frame(
     Fails with:
         SegmentCorrupted: the member is damaged, or does not hold what its header says.
     """
+    head = _read_header(member, 0)
+    if isinstance(head, Failure):
+        reason = head.failure().message
+        return Failure(SegmentCorrupted(key, frame.offset, reason, "compression"))
     max_bytes = min(frame.raw_size_bytes, STORED_LIMITS.max_bytes)
-    inflated = inflate_member(member, 0, max_bytes=max_bytes)
+    inflated = inflate_content(member, 0, head.unwrap().size_bytes, max_bytes=max_bytes)
     if isinstance(inflated, Failure):
         reason = inflated.failure().message
         return Failure(SegmentCorrupted(key, frame.offset, reason, "compression"))
@@ -194,8 +210,7 @@ def open_frame(
     if opened.end != len(member) or len(opened.raw) != frame.raw_size_bytes:
         reason = "the frame's header disagrees with what it holds"
         return Failure(SegmentCorrupted(key, frame.offset, reason))
-    head = member_header(member, 0)
-    if isinstance(head, Success) and _own_facts(head.unwrap()) is not None:
+    if head.unwrap().facts is not None:
         return Success(opened.raw)
     found = _foreign_content(opened.raw, signal)
     if isinstance(found, Failure):
@@ -235,10 +250,10 @@ def read_frames(
 def _frame_at(
     key: str, segment: Buffer, offset: int, signal: Signal, fallback_unix_nano: int
 ) -> Outcome[Frame, SegmentCorrupted]:
-    head = member_header(segment, offset)
+    head = _read_header(segment, offset)
     if isinstance(head, Failure):
         return Failure(_corrupted(key, offset, head.failure()))
-    own = _own_facts(head.unwrap())
+    own = head.unwrap().facts
     if own is None:
         return _foreign_frame(key, segment, offset, signal, fallback_unix_nano)
     if own[:1] != bytes([_VERSION]):
@@ -249,11 +264,40 @@ def _frame_at(
         reason = f"its frame header has {len(own)} bytes where {_FACTS.size} are needed"
         return Failure(SegmentCorrupted(key, offset, reason))
     _, _, _, size, raw_size, records, received, earliest, latest, sequence = _FACTS.unpack_from(own)
-    if size < head.unwrap().deflate_offset - offset + _TRAILER_SIZE:
+    if size < head.unwrap().size_bytes + _TRAILER_SIZE:
         return Failure(SegmentCorrupted(key, offset, f"a frame cannot be {size} bytes long"))
     if size > len(segment) - offset:
         return Failure(_corrupted(key, offset, GzipTorn(offset)))
     return Success(Frame(offset, size, raw_size, records, received, sequence, earliest, latest))
+
+
+@attrs.frozen
+class _Header:
+    """A member's header: how long it is, and our subfield, if it has that."""
+
+    size_bytes: int
+    facts: bytes | None
+
+
+def _read_header(data: Buffer, offset: int) -> Outcome[_Header, GzipTorn | GzipDamaged]:
+    laid = bytes(memoryview(data)[offset : offset + _HEADER_SIZE])
+    if _is_laid_as_usual(laid):
+        return Success(_Header(_HEADER_SIZE, laid[_FACTS_START:_FACTS_END]))
+    found = member_header(data, offset)
+    if isinstance(found, Failure):
+        return found
+    head = found.unwrap()
+    facts = next((value for name, value in head.subfields if name == _SUBFIELD), None)
+    return Success(_Header(head.deflate_offset - offset, facts))
+
+
+def _is_laid_as_usual(laid: bytes) -> bool:
+    """Whether these bytes are a header just as it is written here, and its CRC is right."""
+    return (
+        len(laid) == _HEADER_SIZE
+        and laid.startswith(_OPENING)
+        and _HEADER_CRC.unpack_from(laid, _FACTS_END)[0] == crc32(laid[:_FACTS_END]) & 0xFFFF
+    )
 
 
 def _foreign_frame(
@@ -311,10 +355,6 @@ def _foreign_json(text: bytes, signal: Signal) -> Outcome[bytes, InvalidRequest 
         if held is not None:
             return Failure(InvalidRequest("the document", held, f"{signal}, as its key says"))
     return decoded
-
-
-def _own_facts(head: MemberHeader) -> bytes | None:
-    return next((value for name, value in head.subfields if name == _SUBFIELD), None)
 
 
 def _corrupted(key: str, offset: int, error: GzipError) -> SegmentCorrupted:

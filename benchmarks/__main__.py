@@ -1,0 +1,120 @@
+"""The command: `python -m benchmarks`."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from rich.console import Console
+
+from benchmarks.captures import captured_samples, default_folder
+from benchmarks.gzip_members import compressing, inflating
+from benchmarks.harness import QUICK, THOROUGH, Case, Effort, Measured, measure
+from benchmarks.intake import taking_in
+from benchmarks.json_text import decoding, encoding
+from benchmarks.report import as_document, describe_memory, introduce, print_subjects
+from benchmarks.requests import Sample, large_samples, small_sample
+from benchmarks.sessions import storing
+from benchmarks.walks import REMAP, SCAN, SELECT, SHIFT
+
+_ANY_WIDTH: Final = 10_000
+
+_Cases = Callable[[Sequence[Sample], Path | None], Iterator[Case]]
+
+
+def _anywhere(cases: Callable[[Sequence[Sample]], Iterator[Case]]) -> _Cases:
+    return lambda samples, _: cases(samples)
+
+
+SUBJECTS: Final[dict[str, _Cases]] = {
+    "scan": _anywhere(SCAN.cases),
+    "shift": _anywhere(SHIFT.cases),
+    "remap": _anywhere(REMAP.cases),
+    "select": _anywhere(SELECT.cases),
+    "decode": _anywhere(decoding),
+    "encode": _anywhere(encoding),
+    "compress": _anywhere(compressing),
+    "inflate": _anywhere(inflating),
+    "store": storing,
+    "intake": _anywhere(taking_in),
+}
+"""What can be measured: from samples, and a directory to make stores in, to cases."""
+
+
+def _known(names: list[str] | None) -> list[str]:
+    for name in names or []:
+        if name not in SUBJECTS:
+            raise typer.BadParameter(f"{name!r} is none of {', '.join(SUBJECTS)}")
+    return names or []
+
+
+def benchmark(
+    *,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            callback=_known,
+            help=f"Measure this subject; may repeat. One of: {', '.join(SUBJECTS)}.",
+        ),
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Take a fast look: few rounds, rough numbers.")
+    ] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Exit with 1 where a ratio misses its floor.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object, for machines.")
+    ] = False,
+    captures: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            file_okay=False,
+            help="Also measure the OTLP/JSON files below this folder. Without it: the folder in "
+            "OTLP_CAPTURE_SHARED_DATA, or shared/data beside the checkout, if it is there.",
+        ),
+    ] = None,
+    directory: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            file_okay=False,
+            help="Where stores are made, and removed. Without it: where temporary files go.",
+        ),
+    ] = None,
+) -> None:
+    """Measure how fast the library is, beside references that the same run measures."""
+    console = Console(highlight=False)
+    samples = [*large_samples(), small_sample()]
+    if (folder := captures or default_folder()) is not None:
+        samples += captured_samples(folder)
+    if not as_json:
+        console.print(introduce(), soft_wrap=True)
+    effort = QUICK if quick else THOROUGH
+    every: list[Measured] = []
+    for name, cases in SUBJECTS.items():
+        if only and name not in only:
+            continue
+        with nullcontext() if as_json else console.status(f"measuring {name}"):
+            measured = _measure(cases(samples, directory), effort)
+        every += measured
+        if not as_json:
+            print_subjects(Console(highlight=False, width=_ANY_WIDTH), measured)
+    if as_json:
+        console.out(json.dumps(as_document(every), indent=2))
+    else:
+        console.print(describe_memory(), soft_wrap=True)
+    if check and not all(each.meets_ratio for each in every):
+        raise typer.Exit(1)
+
+
+def _measure(cases: Iterator[Case], effort: Effort) -> list[Measured]:
+    return [measured for case in cases for measured in measure(case, effort)]
+
+
+if __name__ == "__main__":
+    typer.run(benchmark)
