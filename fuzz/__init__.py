@@ -1,0 +1,1 @@
+"""Mutated bytes for all that reads them, under sanitizers: `nox -s fuzz`."""
