@@ -1,10 +1,10 @@
 """A request in either encoding to and from protobuf bytes, on which everything else works."""
 
 from otlp_capture.otlp.errors import InvalidRequest, RequestTooLarge
-from otlp_capture.otlp.json_decode import parse_text, request_from_json
-from otlp_capture.otlp.json_encode import message_to_json
+from otlp_capture.otlp.json_decode import decode_by_parsing
+from otlp_capture.otlp.json_encode import encode_by_parsing
+from otlp_capture.otlp.kernel.choice import KERNEL
 from otlp_capture.otlp.limits import DEFAULT_LIMITS, Limits
-from otlp_capture.otlp.nesting import parse_nested_request
 from otlp_capture.otlp.scan import scan
 from otlp_capture.otlp.signals import Dialect, Encoding, Signal
 from otlp_capture.result import Failure, Outcome, Success
@@ -49,10 +49,10 @@ def decode(
 def _decode_json(
     body: bytes, signal: Signal, dialect: Dialect, limits: Limits
 ) -> Outcome[bytes, InvalidRequest | RequestTooLarge]:
-    parsed = parse_text(body, dialect, limits)
-    if isinstance(parsed, Failure):
-        return parsed
-    return request_from_json(parsed.unwrap(), signal, dialect, limits)
+    if len(body) > limits.max_bytes:
+        return decode_by_parsing(body, signal, dialect, limits)
+    decoded = KERNEL.decode_json(body, signal, dialect, limits) if KERNEL else None
+    return decode_by_parsing(body, signal, dialect, limits) if decoded is None else decoded
 
 
 def encode(request: bytes, signal: Signal, encoding: Encoding) -> Outcome[bytes, InvalidRequest]:
@@ -73,7 +73,6 @@ def encode(request: bytes, signal: Signal, encoding: Encoding) -> Outcome[bytes,
     """
     if encoding == "protobuf":
         return Success(request)
-    parsed = parse_nested_request(request, signal, DEFAULT_LIMITS.max_any_value_depth)
-    if isinstance(parsed, Failure):
-        return parsed
-    return Success(message_to_json(parsed.unwrap()))
+    max_depth = DEFAULT_LIMITS.max_any_value_depth
+    text = KERNEL.encode_json(request, signal, max_depth) if KERNEL else None
+    return encode_by_parsing(request, signal, max_depth) if text is None else Success(text)

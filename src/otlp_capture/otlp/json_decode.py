@@ -1,6 +1,5 @@
 """OTLP/JSON to protobuf messages, by the descriptors."""
 
-import codecs
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,7 +8,13 @@ import attrs
 from otlp_capture.otlp.errors import InvalidRequest, RequestTooLarge
 from otlp_capture.otlp.faults import MAX_MESSAGE_DEPTH
 from otlp_capture.otlp.json_scalars import READINGS, Reading, Rejected
-from otlp_capture.otlp.json_text import describe_value, is_array, is_object, parse_object
+from otlp_capture.otlp.json_text import (
+    describe_value,
+    is_array,
+    is_object,
+    json_of,
+    parse_object,
+)
 from otlp_capture.otlp.limits import Limits
 from otlp_capture.otlp.messages import Message, new_request, table_of_message, to_bytes
 from otlp_capture.otlp.nesting import describe_nesting
@@ -17,6 +22,21 @@ from otlp_capture.otlp.signals import Dialect, Signal
 from otlp_capture.otlp.tables import Field, MessageTable
 from otlp_capture.otlp.wire import check_element_count
 from otlp_capture.result import Failure, Outcome, Success
+
+
+def decode_by_parsing(
+    body: bytes, signal: Signal, dialect: Dialect, limits: Limits
+) -> Outcome[bytes, InvalidRequest | RequestTooLarge]:
+    """Turn OTLP/JSON into a protobuf request, through a parsed document and messages.
+
+    Fails with:
+        RequestTooLarge: more bytes or elements, in either encoding, than *limits* allow.
+        InvalidRequest: no JSON object, or a value that does not fit its field.
+    """
+    parsed = parse_text(body, dialect, limits)
+    if isinstance(parsed, Failure):
+        return parsed
+    return request_from_json(parsed.unwrap(), signal, dialect, limits)
 
 
 def parse_text(
@@ -28,8 +48,7 @@ def parse_text(
         RequestTooLarge: more bytes or elements than *limits* allow.
         InvalidRequest: no JSON object.
     """
-    text = body.removeprefix(codecs.BOM_UTF8) if dialect == "import" else body
-    return parse_object(text, limits)
+    return parse_object(json_of(body, dialect), limits)
 
 
 def request_from_json(

@@ -9,8 +9,24 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from otlp_capture.otlp.errors import InvalidRequest
 from otlp_capture.otlp.messages import Message, table_of_message
+from otlp_capture.otlp.nesting import parse_nested_request
+from otlp_capture.otlp.signals import Signal
 from otlp_capture.otlp.tables import Kind, MessageTable
+from otlp_capture.result import Failure, Outcome, Success
+
+
+def encode_by_parsing(
+    request: bytes, signal: Signal, max_depth: int
+) -> Outcome[bytes, InvalidRequest]:
+    """Write a request as OTLP/JSON, through messages.
+
+    Fails with:
+        InvalidRequest: malformed protobuf, or an AnyValue nested too deep.
+    """
+    parsed = parse_nested_request(request, signal, max_depth)
+    return parsed if isinstance(parsed, Failure) else Success(message_to_json(parsed.unwrap()))
 
 
 def message_to_json(message: Message) -> bytes:

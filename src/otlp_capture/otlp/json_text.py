@@ -4,15 +4,19 @@ A small text can be large in memory (20 MiB of `{},` are seven million dicts), s
 are counted before the parser builds any.
 """
 
+import codecs
 import json
 import re
 from typing import Any, Final, NoReturn, TypeGuard
 
+import attrs
+
 from otlp_capture.otlp.errors import InvalidRequest, RequestTooLarge
 from otlp_capture.otlp.limits import Limits
+from otlp_capture.otlp.signals import Dialect
 from otlp_capture.result import Failure, Outcome, Success
 
-_ARRAYS_PER_ELEMENT: Final = 4
+ARRAYS_PER_ELEMENT: Final = 4
 """A span without content may still bring four empty lists."""
 
 _SHOWN_CHARACTERS: Final = 40
@@ -42,18 +46,16 @@ def parse_object(
     if _opens_more_than(body, limits.max_elements):
         return Failure(RequestTooLarge("elements", limits.max_elements))
     try:
-        document = json.loads(body.decode("utf-8"), parse_constant=_refuse_constant)
+        text = body.decode("utf-8")
     except UnicodeDecodeError as error:
         found = f"the byte 0x{body[error.start]:02x}"
         return Failure(InvalidRequest(f"byte {error.start}", found, "JSON in UTF-8"))
+    try:
+        document = json.loads(text, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
-        found = f"{describe_value(error.doc[error.pos : error.pos + 100])} ({error.msg})"
-        where = f"line {error.lineno} column {error.colno}"
-        return Failure(InvalidRequest(where, found, "one JSON object"))
+        return Failure(_no_json(error, error.lineno, error.colno))
     except _BareConstant as error:
-        return Failure(
-            InvalidRequest("the document", f"a bare {error}", 'the string "NaN" or alike')
-        )
+        return Failure(_bare_constant(error))
     except ValueError:
         return Failure(
             InvalidRequest("the document", "a number of over 4,000 digits", "64-bit numbers")
@@ -64,6 +66,60 @@ def parse_object(
     if not is_object(document):
         return Failure(InvalidRequest("the document", describe_value(document), "one JSON object"))
     return Success(document)
+
+
+@attrs.frozen
+class JsonFault:
+    """Where a text in UTF-8 stops being JSON.
+
+    Attributes:
+        offset: the byte from which on what is left need be read to find the fault.
+        before: what can stand for all that is before it.
+    """
+
+    offset: int
+    before: str
+
+
+def explain_fault(
+    body: bytes, fault: JsonFault, limits: Limits
+) -> InvalidRequest | RequestTooLarge | None:
+    """Say what `parse_object` says, without building what stands before the fault.
+
+    Returns:
+        None if there is no fault: then the text is to be parsed as a whole.
+    """
+    if _opens_more_than(body, limits.max_elements):
+        return RequestTooLarge("elements", limits.max_elements)
+    passed = len(fault.before)
+    try:
+        json.loads(
+            fault.before + str(memoryview(body)[fault.offset :], "utf-8"),
+            parse_constant=_refuse_constant,
+        )
+    except json.JSONDecodeError as error:
+        lines = body.count(b"\n", 0, fault.offset) + error.lineno
+        if error.lineno > 1:
+            return _no_json(error, lines, error.colno)
+        line = body[body.rfind(b"\n", 0, fault.offset) + 1 : fault.offset]
+        return _no_json(error, lines, len(line.decode()) + error.colno - passed)
+    except _BareConstant as error:
+        return _bare_constant(error)
+    return None
+
+
+def _no_json(error: json.JSONDecodeError, line: int, column: int) -> InvalidRequest:
+    found = f"{describe_value(error.doc[error.pos : error.pos + 100])} ({error.msg})"
+    return InvalidRequest(f"line {line} column {column}", found, "one JSON object")
+
+
+def _bare_constant(error: _BareConstant) -> InvalidRequest:
+    return InvalidRequest("the document", f"a bare {error}", 'the string "NaN" or alike')
+
+
+def json_of(body: bytes, dialect: Dialect) -> bytes:
+    """Return the text of a body as *dialect* has it: files may begin with a byte order mark."""
+    return body.removeprefix(codecs.BOM_UTF8) if dialect == "import" else body
 
 
 def is_object(value: object) -> TypeGuard[dict[str, Any]]:
@@ -77,7 +133,7 @@ def is_array(value: object) -> TypeGuard[list[Any]]:
 
 
 def _opens_more_than(body: bytes, limit: int) -> bool:
-    objects_left, arrays_left = limit, limit * _ARRAYS_PER_ELEMENT
+    objects_left, arrays_left = limit, limit * ARRAYS_PER_ELEMENT
     if body.count(b"{") <= objects_left and body.count(b"[") <= arrays_left:
         return False
     for match in _STRING_OR_OPENING.finditer(body):

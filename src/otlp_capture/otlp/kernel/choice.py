@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from otlp_capture.otlp.kernel.compiled import CompiledWalk
 
 VARIABLE: Final = "OTLP_CAPTURE_KERNEL"
+_EXTENSIONS: Final = ("layout", "walk", "json_layout", "json_read", "json_write")
 
 
 def _choose() -> "CompiledWalk | None":
@@ -22,7 +23,7 @@ def _choose() -> "CompiledWalk | None":
         raise ImportError(f"{VARIABLE} is {chosen!r}; {allowed}")
     if chosen == "python":
         return None
-    if find_spec("otlp_capture.otlp.kernel.walk") is None:
+    if not all(find_spec(f"otlp_capture.otlp.kernel.{name}") for name in _EXTENSIONS):
         if chosen == "compiled":
             way_out = "install a C compiler, and then otlp-capture again"
             raise ImportError(

@@ -8,7 +8,7 @@ from otlp_capture.otlp.errors import InvalidRequest, RequestTooLarge
 from otlp_capture.otlp.facts import Container, RequestFacts
 from otlp_capture.otlp.faults import FaultFound, as_error, invalid
 from otlp_capture.otlp.json_scalars import READINGS, Rejected
-from otlp_capture.otlp.json_text import ARRAYS_PER_ELEMENT
+from otlp_capture.otlp.json_text import JsonFault, explain_fault, json_of
 from otlp_capture.otlp.json_zigzag import zigzag_fields
 from otlp_capture.otlp.kernel import json_read, json_write, walk
 from otlp_capture.otlp.kernel.json_layout import JsonLayout
@@ -105,36 +105,63 @@ class CompiledWalk:
 
     @cached_property
     def _json_layout(self) -> JsonLayout:
-        return JsonLayout(self._layout.tables, zigzag_fields())
+        requests = list(self._place_of.values())
+        return JsonLayout(self._layout.tables, zigzag_fields(), requests)
+
+    @cached_property
+    def _signal_of(self) -> Mapping[Field, Signal]:
+        return {
+            field: signal
+            for signal in SIGNALS
+            for field in request_table(signal).by_number.values()
+        }
 
     def decode_json(
         self, body: bytes, signal: Signal, dialect: Dialect, limits: Limits
     ) -> Outcome[bytes, InvalidRequest | RequestTooLarge] | None:
         """Do what `otlp.decode` does with OTLP/JSON, but for the size of the text."""
-        request = json_read.read(
-            self._json_layout,
-            self._place_of[signal],
-            body,
-            dialect == "import",
-            READINGS[dialect].read,
-            limits.max_elements,
-            ARRAYS_PER_ELEMENT * limits.max_elements,
-            limits.max_any_value_depth,
-            limits.max_bytes,
-        )
-        match request:
-            case Rejected():
-                return Failure(InvalidRequest(request.path, request.found, request.allowed))
-            case "bytes":
-                return Failure(RequestTooLarge("bytes", limits.max_bytes))
-            case "elements":
-                return Failure(RequestTooLarge("elements", limits.max_elements))
-            case _:
-                return None if request is None else Success(request)
+        readers, place = READINGS[dialect].read, self._place_of[signal]
+        layout, is_import = self._json_layout, dialect == "import"
+        found = json_read.read(layout, place, body, is_import, readers, limits)
+        if isinstance(found, bytes):
+            return Success(found)
+        return _refusal(found, json_of(body, dialect), limits)
+
+    def decode_line(
+        self, line: bytes, limits: Limits
+    ) -> Outcome[tuple[tuple[Signal, bytes], ...], InvalidRequest | RequestTooLarge] | None:
+        """Do what `otlp.decode_export_line` does; None also where no key holds a request."""
+        readers = READINGS["import"].read
+        found = json_read.read_line(self._json_layout, line, readers, limits)
+        if not isinstance(found, list):
+            return _refusal(found, json_of(line, "import"), limits)
+        requests: list[tuple[Signal, bytes]] = []
+        for field, each in found:
+            if not isinstance(each, bytes):
+                return _refusal(each, line, limits)
+            requests.append((self._signal_of[field], each))
+        return Success(tuple(requests)) if requests else None
 
     def encode_json(self, request: bytes, signal: Signal, max_values: int) -> bytes | None:
-        """Do what `otlp.encode` does for OTLP/JSON."""
+        """Write what `otlp.encode` writes as OTLP/JSON; None also for what it refuses."""
         return json_write.write(self._json_layout, self._place_of[signal], request, max_values)
+
+
+def _refusal(
+    found: "json_read.Refusal | JsonFault | None", text: bytes, limits: Limits
+) -> Failure[InvalidRequest | RequestTooLarge] | None:
+    match found:
+        case "bytes":
+            return Failure(RequestTooLarge("bytes", limits.max_bytes))
+        case "elements":
+            return Failure(RequestTooLarge("elements", limits.max_elements))
+        case Rejected():
+            return Failure(InvalidRequest(found.path, found.found, found.allowed))
+        case JsonFault():
+            fault = explain_fault(text, found, limits)
+            return None if fault is None else Failure(fault)
+        case None:
+            return None
 
 
 def _traits() -> Traits:

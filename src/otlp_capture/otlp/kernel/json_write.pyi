@@ -1,0 +1,3 @@
+from otlp_capture.otlp.kernel.json_layout import JsonLayout
+
+def write(layout: JsonLayout, message: int, request: bytes, max_values: int) -> bytes | None: ...
