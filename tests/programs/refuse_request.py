@@ -19,16 +19,22 @@ def peak_bytes() -> int:
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) * 1024
 
 
-scan(b"", "traces")
-# Writing 5 resets the peak to what is in use.
-Path("/proc/self/clear_refs").write_text("5")
-idle = peak_bytes()
+def main(file: str, content_encoding: str, cut_up_to: str = "") -> None:
+    scan(b"", "traces")
+    # Writing 5 resets the peak to what is in use.
+    Path("/proc/self/clear_refs").write_text("5")
+    idle = peak_bytes()
 
-body = Path(sys.argv[1]).read_bytes()
-ends = range(1, int(sys.argv[3]) + 1) if len(sys.argv) > 3 else [len(body)]
-began = time.process_time()
-for end in ends:
-    came = ClientRequest(body[:end], "traces", "protobuf", sys.argv[2])
-    outcome = prepare(came, Arrival(1, 1), DEFAULT_LIMITS, is_compressed=True)
-took = time.process_time() - began
-sys.stdout.write(json.dumps([type(outcome.failure()).__name__, peak_bytes() - idle, took]))
+    body = Path(file).read_bytes()
+    ends = range(1, int(cut_up_to) + 1) if cut_up_to else [len(body)]
+    began = time.process_time()
+    for end in ends:
+        came = ClientRequest(body[:end], "traces", "protobuf", content_encoding)
+        outcome = prepare(came, Arrival(1, 1), DEFAULT_LIMITS, is_compressed=True)
+    took = time.process_time() - began
+    name = type(outcome.failure()).__name__
+    sys.stdout.write(json.dumps([name, peak_bytes() - idle, took]))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
