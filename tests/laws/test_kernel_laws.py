@@ -92,6 +92,9 @@ class TestTheRoadsAgree:
 
         roads.scan(request, signal, Limits(max_elements, max_depth))
 
+    def test_on_limits_larger_than_a_machine_word(self, roads: Roads) -> None:
+        assert roads.scan(length_delimited(1, b""), "logs", Limits(2**80, 2**80, 2**80))
+
     @given(mutations(), st.integers(0, 20), st.integers(0, 3))
     def test_on_the_first_of_several_faults(
         self, roads: Roads, case: Case, max_elements: int, max_depth: int

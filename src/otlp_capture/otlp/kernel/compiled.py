@@ -28,6 +28,9 @@ from otlp_capture.otlp.structure import (
 from otlp_capture.otlp.tables import Field, MessageTable, reachable_from
 from otlp_capture.result import Failure, Outcome, Success
 
+_UNLIMITED: Final = 2**31 - 1
+"""What protobuf itself allows, in bytes."""
+
 Traits: TypeAlias = Mapping[tuple[str, str], frozenset[str]]
 """What a walk has to know of fields beyond their types, by message and name."""
 
@@ -51,10 +54,11 @@ class CompiledWalk:
         self, request: bytes, signal: Signal, limits: Limits
     ) -> Outcome[RequestFacts, InvalidRequest | RequestTooLarge] | None:
         """Do what `otlp.scan` does, but for the size in bytes."""
-        max_values = limits.max_any_value_depth
+        max_elements = min(limits.max_elements, _UNLIMITED)
+        max_values = min(limits.max_any_value_depth, _UNLIMITED)
         place = self._place_of[signal]
         try:
-            found = walk.scan(self._layout, place, request, limits.max_elements, max_values)
+            found = walk.scan(self._layout, place, request, max_elements, max_values)
         except FaultFound as fault:
             return Failure(as_error(fault, limits))
         if found is None:
