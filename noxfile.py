@@ -81,7 +81,7 @@ def fuzz(session: nox.Session) -> None:
     tree = kept / "tree"
     shutil.rmtree(tree, ignore_errors=True)
     shutil.copytree("src", tree / "src", ignore=shutil.ignore_patterns("*.so", "*.c", "*.egg-info"))
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
         shutil.copy(name, tree)
     session.install("--no-deps", "--force-reinstall", str(tree), env=SANITIZED)
     session.run("python", "-m", "fuzz", "--folder", str(kept), *session.posargs)

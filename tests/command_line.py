@@ -67,7 +67,7 @@ class Shell:
 
     def run_all(self, *commands: str, **variables: str) -> list[Run]:
         """Run command lines, some at once, and return how they ended, in their order."""
-        with ThreadPoolExecutor(max_workers=4) as pool:
+        with ThreadPoolExecutor(max_workers=8) as pool:
             return [*pool.map(lambda command: self.run(*command.split(), **variables), commands)]
 
     def start(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:

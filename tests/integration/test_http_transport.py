@@ -348,10 +348,11 @@ class TestNoAnswer:
         async def attempt(send: Send) -> None:
             answers.append(await send("logs", body))
 
-        async with sending(target.url) as send, anyio.create_task_group() as tasks:
-            tasks.start_soon(attempt, send)
-            await arrival.wait()
-            skip(2 * HANGS_AFTER_S)
+        with anyio.fail_after(3 * HANGS_AFTER_S):
+            async with sending(target.url) as send, anyio.create_task_group() as tasks:
+                tasks.start_soon(attempt, send)
+                await arrival.wait()
+                skip(2 * HANGS_AFTER_S)
         return answers[0]
 
     @pytest.mark.parametrize("action", [Silence(), Reply(delay_s=10 * HANGS_AFTER_S)])

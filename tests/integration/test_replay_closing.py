@@ -44,6 +44,11 @@ BUSY = refusal(503, "busy")
 
 class TestClosing:
     @pytest.fixture
+    def is_patient(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Let a closing service wait for ever: what ends then has ended by itself."""
+        monkeypatch.setattr("otlp_replay.service._LAST_ANSWERS_S", 10 * HANGS_AFTER_S)
+
+    @pytest.fixture
     def stopped(self, monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
         """Tell when the closing runtime has told a replay to stop."""
         stopped, stop = asyncio.Event(), Replay.stop
@@ -57,8 +62,8 @@ class TestClosing:
 
     async def closed_in_the_middle(
         self, storage: S3Storage, script: Any, requests: int, **settings: Any
-    ) -> ReplayStatus:
-        """Close the runtime once the target has got 5 requests, and wait for the end."""
+    ) -> tuple[ReplayStatus, int]:
+        """Close the runtime once the target has got 5 requests; tell how many it has got then."""
         await write_session(storage, SESSION, arriving(numbered(requests)))
         async with open_target(script) as target:
             with anyio.fail_after(HANGS_AFTER_S):
@@ -66,23 +71,25 @@ class TestClosing:
                     or_raise(await service.start_replay(at_once(target.url, **settings)))
                     await target.has_received(5)
             await target.is_alone()
-            return or_raise(await service.get_replay_status(SESSION))
+            return or_raise(await service.get_replay_status(SESSION)), len(target.received)
 
+    @pytest.mark.usefixtures("is_patient")
     async def test_what_is_on_its_way_may_still_be_answered(
         self, memory: S3Storage, stopped: asyncio.Event
     ) -> None:
         script = always(Reply(after=stopped))
 
-        status = await self.closed_in_the_middle(memory, script, 100, max_in_flight=5)
+        status, came = await self.closed_in_the_middle(memory, script, 100, max_in_flight=5)
 
-        assert status.error == ReplayInterrupted(SESSION)
+        assert (status.error, came) == (ReplayInterrupted(SESSION), 5)
         assert status.delivery == DeliveryCounts(delivered=5, not_sent=95)
         assert status.not_sent_reasons == {"ReplayInterrupted": 95}
 
+    @pytest.mark.usefixtures("is_patient")
     async def test_one_whose_last_answers_come_in_time_is_complete(
         self, memory: S3Storage, stopped: asyncio.Event
     ) -> None:
-        status = await self.closed_in_the_middle(memory, always(Reply(after=stopped)), 5)
+        status, _ = await self.closed_in_the_middle(memory, always(Reply(after=stopped)), 5)
 
         assert (status.status, status.error) == ("completed", None)
         assert status.delivery == DeliveryCounts(delivered=5)
@@ -92,20 +99,21 @@ class TestClosing:
     ) -> None:
         monkeypatch.setattr("otlp_replay.service._LAST_ANSWERS_S", 0.2)
 
-        status = await self.closed_in_the_middle(
+        status, _ = await self.closed_in_the_middle(
             memory, always(Silence()), 100, max_in_flight=5, request_timeout_s=86_400
         )
 
         assert status.delivery == DeliveryCounts(unknown=5, not_sent=95)
 
+    @pytest.mark.usefixtures("is_patient")
     async def test_nothing_is_tried_again(self, memory: S3Storage) -> None:
         patient = RetryPolicy(max_elapsed_s=86_400, initial_backoff_s=10_000, max_backoff_s=10_000)
 
-        status = await self.closed_in_the_middle(
+        status, came = await self.closed_in_the_middle(
             memory, always(BUSY), 100, max_in_flight=5, retry=patient
         )
 
-        assert status.delivery == DeliveryCounts(failed=5, not_sent=95)
+        assert (status.delivery, came) == (DeliveryCounts(failed=5, not_sent=95), 5)
 
     async def test_what_waits_for_its_time_is_not_sent(self, memory: S3Storage) -> None:
         requests = [

@@ -246,6 +246,11 @@ class TestDecoding:
 
         decodes_alike(kernel, body, case[0], limits)
 
+    def test_limits_may_be_larger_than_a_machine_word(self, kernel: Any) -> None:
+        body = b'{"resourceSpans":[{"resource":{"attributes":[{"value":{}}]}}]}'
+
+        assert decodes_alike(kernel, body, "traces", Limits(2**80, 2**80, 2**80))
+
     @given(broken_texts(), limits)
     def test_the_roads_agree_on_the_first_of_several_faults(
         self, kernel: Any, case: Case, limits: Limits
@@ -606,7 +611,7 @@ class TestMemory:
         if road == "compiled":
             compiled_walk()
         most = '{"a":0},' * 999_990 + "[]," * 3_999_990
-        body = '{"resourceMetrics":[],"resourceMetrics":[],"x":[%s0]}' % most
+        body = f'{{"resourceMetrics":[],"resourceMetrics":[],"x":[{most}0]}}'
 
         assert mebibytes_to_decode(body, road, tmp_path) < PYTHON_MIB
 

@@ -6,6 +6,7 @@ from typing import Any, Final
 from otlp_capture.otlp.errors import InvalidRequest, RequestTooLarge
 from otlp_capture.otlp.json_decode import parse_text, request_from_json
 from otlp_capture.otlp.json_text import describe_value
+from otlp_capture.otlp.kernel.choice import KERNEL
 from otlp_capture.otlp.limits import DEFAULT_LIMITS
 from otlp_capture.otlp.messages import request_table
 from otlp_capture.otlp.signals import SIGNALS, Signal
@@ -33,6 +34,17 @@ def decode_export_line(line: bytes) -> Outcome[tuple[tuple[Signal, bytes], ...],
     >>> decode_export_line(b'{"resourceLogs":[],"resourceSpans":[]}')
     <Success: (('logs', b''), ('traces', b''))>
     """
+    is_small = len(line) <= DEFAULT_LIMITS.max_bytes
+    decoded = KERNEL.decode_line(line, DEFAULT_LIMITS) if KERNEL and is_small else None
+    if decoded is None:
+        return decode_line_by_parsing(line)
+    return _invalid(decoded) if isinstance(decoded, Failure) else decoded
+
+
+def decode_line_by_parsing(
+    line: bytes,
+) -> Outcome[tuple[tuple[Signal, bytes], ...], InvalidRequest]:
+    """Do what `decode_export_line` does, through a parsed document and messages."""
     parsed = parse_text(line, "import", DEFAULT_LIMITS)
     if isinstance(parsed, Failure):
         return _invalid(parsed)

@@ -68,6 +68,7 @@ from otlp_capture.otlp.nesting import describe_nesting
 cdef enum:
     MAX_DEPTH = 100
     MAX_LEVELS = 256            # of arrays and objects that are passed over
+    UNLIMITED = 0x7FFFFFFF      # what protobuf itself allows, in bytes
 
 assert MAX_DEPTH == MAX_MESSAGE_DEPTH
 
@@ -190,11 +191,11 @@ cdef class _Reader:
     def __cinit__(self, bint is_import, readers, limits):
         self.dialect = is_import
         self.readers = readers
-        self.max_elements = limits.max_elements
-        self.objects_left = limits.max_elements
-        self.arrays_left = ARRAYS_PER_ELEMENT * limits.max_elements
-        self.max_values = limits.max_any_value_depth
-        self.max_bytes = limits.max_bytes
+        self.max_elements = min(limits.max_elements, UNLIMITED)
+        self.objects_left = self.max_elements
+        self.arrays_left = ARRAYS_PER_ELEMENT * self.max_elements
+        self.max_values = min(limits.max_any_value_depth, UNLIMITED)
+        self.max_bytes = min(limits.max_bytes, UNLIMITED)
 
     def __dealloc__(self):
         release(&self.out)
