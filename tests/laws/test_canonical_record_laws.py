@@ -4,13 +4,14 @@ import random
 from collections.abc import Iterator
 from typing import Any, TypeAlias
 
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from otlp_capture import otlp
 from otlp_capture.otlp import Signal
 from otlp_capture.result import or_raise
-from tests.strategies import LEVELS, any_times, otlp_requests
+from tests.strategies import LEVELS, any_times, length_delimited, otlp_requests
 from tests.walks import messages_in, parse
 
 Case: TypeAlias = tuple[Signal, bytes]
@@ -105,6 +106,19 @@ class TestCanonicalRecords:
         target.MergeFromString(b"\xc0\x3e\x07")
 
         assert outline(message.SerializeToString(), signal) != outline(request, signal)
+
+    @pytest.mark.parametrize("depth", [1, 29, 30, 31, 32])
+    @pytest.mark.parametrize("unknown", [b"\xc0\x3e\x07", b"\xc3\x3e\xc4\x3e"])
+    def test_an_unknown_field_is_seen_however_deep_it_is(self, depth: int, unknown: bytes) -> None:
+        value = unknown
+        for _ in range(depth - 1):
+            value = length_delimited(5, length_delimited(1, value))
+        attribute = length_delimited(1, b"deep") + length_delimited(2, value)
+        request = length_delimited(1, length_delimited(1, length_delimited(1, attribute)))
+
+        canonical = otlp.canonical_records(request, "logs").unwrap()
+
+        assert [record.is_container for record in canonical.records] == [True]
 
 
 def change_one_field(message: Any, data: st.DataObject, around_records: tuple[str, ...]) -> bool:

@@ -14,7 +14,13 @@ from otlp_capture.otlp.messages import request_table
 from otlp_capture.otlp.wire import check_element_count, explain_refusal
 from otlp_capture.result import or_raise
 from tests.strategies import LEVELS, any_times, otlp_requests
-from tests.walks import is_time, messages_in, parse, with_usual_nans
+from tests.walks import (
+    is_time,
+    messages_in,
+    parse,
+    with_usual_nans,
+    without_unknown_fields,
+)
 
 Case: TypeAlias = tuple[Signal, bytes]
 
@@ -47,8 +53,7 @@ class TestEncodings:
     @given(otlp_requests(times=any_times))
     def test_unknown_fields_are_all_that_json_drops(self, case: Case) -> None:
         signal, request = case
-        known = with_usual_nans(parse(request, signal))
-        known.DiscardUnknownFields()
+        known = without_unknown_fields(with_usual_nans(parse(request, signal)))
 
         text = or_raise(otlp.encode(request, signal, "json"))
 

@@ -33,6 +33,7 @@ from otlp_capture.otlp.structure import (
     service_of,
 )
 from otlp_capture.otlp.tables import MessageTable
+from otlp_capture.otlp.wire import holds_unknown_fields
 from otlp_capture.result import Failure, Outcome, Success
 
 _DIGEST_BYTES: Final = 16
@@ -237,16 +238,14 @@ def _or_container(
 
 
 def _container_of_unknowns(shell: Message, context: _Context) -> Iterator[CanonicalRecord]:
-    known = type(shell)()
-    known.CopyFrom(shell)
-    known.DiscardUnknownFields()
-    if known.ByteSize() == shell.ByteSize():
+    content = to_bytes(shell)
+    if not holds_unknown_fields(content, table_of_message(shell)):
         return
     yield CanonicalRecord(
         context.signal,
         context.service,
         _digest(b"container", context.identity),
-        _digest(b"container", context.digest, to_bytes(shell)),
+        _digest(b"container", context.digest, content),
         0,
         context.path,
         is_container=True,

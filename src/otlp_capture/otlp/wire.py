@@ -111,6 +111,16 @@ def find_too_deep(body: bytes, table: MessageTable, max_values: int) -> int | No
     return None
 
 
+def holds_unknown_fields(body: bytes, table: MessageTable) -> bool:
+    """Say whether a field stands anywhere in *body* that its message does not know.
+
+    Args:
+        body: well-formed.
+        table: its message.
+    """
+    return any(item.field is None for item in _walk(body, table))
+
+
 def path_to(body: bytes, table: MessageTable, offset: int) -> str:
     """Return the JSON path to the field whose tag is at *offset*.
 
@@ -188,6 +198,7 @@ def _walk(body: bytes, root: MessageTable, *, around: int | None = None) -> Iter
             continue
         if wire_type == _START_GROUP:
             _check_depth(stack, begin)
+            yield _Item(None, wire_type, begin, position, position, now.values)
             stack.append(now)
             now = _Frame(now.end, None, number, now.values)
             continue
