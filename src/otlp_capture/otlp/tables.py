@@ -31,6 +31,7 @@ Kind: TypeAlias = Literal[
 
 WireType: TypeAlias = Literal[0, 1, 2, 5]
 
+_ZIGZAG: Final = (FieldDescriptorProto.TYPE_SINT32, FieldDescriptorProto.TYPE_SINT64)
 _ID_FIELDS: Final = frozenset({"trace_id", "span_id", "parent_span_id"})
 _KEY_VALUE: Final = "opentelemetry.proto.common.v1.KeyValue"
 _ANY_VALUE: Final = "opentelemetry.proto.common.v1.AnyValue"
@@ -68,6 +69,7 @@ class Field:
         wire_type: how one value of it stands on the wire.
         is_repeated: it holds a list.
         is_timestamp: a fixed64 whose name ends in `time_unix_nano`.
+        is_zigzag: a varint that is zigzag-coded, as sint32 and sint64 are.
         oneof: the name of the oneof it belongs to.
         enum: number by name, for an enum.
         type_name: the full name of its message.
@@ -80,6 +82,7 @@ class Field:
     wire_type: WireType
     is_repeated: bool
     is_timestamp: bool
+    is_zigzag: bool
     oneof: str | None
     enum: Mapping[str, int]
     type_name: str | None
@@ -201,6 +204,7 @@ def _read_field(descriptor: Any, *, is_repeated: bool) -> Field:
         is_repeated=is_repeated,
         is_timestamp=descriptor.type == FieldDescriptorProto.TYPE_FIXED64
         and descriptor.name.endswith("time_unix_nano"),
+        is_zigzag=descriptor.type in _ZIGZAG,
         oneof=descriptor.containing_oneof.name if descriptor.containing_oneof else None,
         enum={value.name: value.number for value in enum.values} if enum else {},
         type_name=descriptor.message_type.full_name if descriptor.message_type else None,

@@ -9,7 +9,6 @@ from otlp_capture.otlp.facts import Container, RequestFacts
 from otlp_capture.otlp.faults import FaultFound, as_error, invalid
 from otlp_capture.otlp.json_scalars import READINGS, Rejected
 from otlp_capture.otlp.json_text import JsonFault, explain_fault, json_of
-from otlp_capture.otlp.json_zigzag import zigzag_fields
 from otlp_capture.otlp.kernel import json_read, json_write, walk
 from otlp_capture.otlp.kernel.json_layout import JsonLayout
 from otlp_capture.otlp.kernel.layout import Layout
@@ -110,7 +109,7 @@ class CompiledWalk:
     @cached_property
     def _json_layout(self) -> JsonLayout:
         requests = list(self._place_of.values())
-        return JsonLayout(self._layout.tables, zigzag_fields(), requests)
+        return JsonLayout(self._layout.tables, requests)
 
     @cached_property
     def _signal_of(self) -> Mapping[Field, Signal]:

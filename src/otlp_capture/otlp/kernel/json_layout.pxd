@@ -55,7 +55,7 @@ cdef class JsonLayout:
     cdef list kept              # what the tables point to
 
     cdef void* _room(self, size_t count, size_t size) except NULL
-    cdef _describe(self, JsonMessage* message, table, zigzag, places)
+    cdef _describe(self, JsonMessage* message, table, places)
     cdef _describe_line(self, requests)
     cdef _name(self, JsonMessage* message, int dialect, names, slots)
 

@@ -36,18 +36,16 @@ cdef class JsonLayout:
 
     Args:
         tables: each `MessageTable`; a message is known by its place here.
-        zigzag: fields whose varints are zigzag-coded, by the full name of their message and their
-            own name.
         requests: the places of those that are requests.
     """
 
-    def __cinit__(self, tables, zigzag, requests):
+    def __cinit__(self, tables, requests):
         self.tables = tuple(tables)
         self.kept = []
         self.messages = <JsonMessage*>self._room(len(self.tables), sizeof(JsonMessage))
         places = {table.full_name: at for at, table in enumerate(self.tables)}
         for at, table in enumerate(self.tables):
-            self._describe(self.messages + <uint32_t>at, table, zigzag, places)
+            self._describe(self.messages + <uint32_t>at, table, places)
         self._describe_line(requests)
 
     cdef void* _room(self, size_t count, size_t size) except NULL:
@@ -58,7 +56,7 @@ cdef class JsonLayout:
         self.kept.append(room)
         return room.at
 
-    cdef _describe(self, JsonMessage* message, table, zigzag, places):
+    cdef _describe(self, JsonMessage* message, table, places):
         known = list(table.by_number.values())
         limit = max(table.by_number, default=0) + 1
         if len(known) > _MAX_FIELDS or limit > _MAX_NUMBER:
@@ -80,7 +78,7 @@ cdef class JsonLayout:
             slot.wire_type = field.wire_type
             slot.is_repeated = field.is_repeated
             slot.has_presence = field.oneof is not None
-            slot.is_zigzag = (table.full_name, field.name) in zigzag
+            slot.is_zigzag = field.is_zigzag
             if field.kind == "message":
                 slot.message = self.messages + <uint32_t>places[field.type_name]
             opening = f'"{field.json_name}":'.encode()
