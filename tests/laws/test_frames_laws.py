@@ -25,6 +25,7 @@ from otlp_capture.sessions import (
     adopt_member,
     encode_frame,
     encode_frame_stored,
+    frame_headers,
     index_frames,
     read_frames,
 )
@@ -37,7 +38,7 @@ FALLBACK = 1_763_861_000_000_000_000
 U32 = st.integers(0, 2**32 - 1)
 U64 = st.integers(0, 2**64 - 1)
 
-arrivals = st.builds(Arrival, U64, U64, st.booleans())
+arrivals = st.builds(Arrival, U64, U64, st.booleans(), st.booleans())
 encoders = st.sampled_from([encode_frame, encode_frame_stored])
 
 
@@ -146,6 +147,25 @@ class TestOurFrames:
         torn_tail = [Failure(SegmentCorrupted(KEY, ends, reason))]
         assert found[len(whole) :] == (torn_tail if ends < len(torn) else [])
 
+    @given(
+        otlp_requests(),
+        arrivals,
+        st.lists(st.tuples(st.from_regex(r"[a-z-]{1,20}", fullmatch=True), st.text(max_size=40))),
+    )
+    def test_headers_come_back(
+        self, case: tuple[Signal, bytes], arrival: Arrival, headers: list[tuple[str, str]]
+    ) -> None:
+        signal, request = case
+        facts = or_raise(otlp.scan(request, signal))
+
+        member = encode_frame(request, facts, attrs.evolve(arrival, headers=tuple(headers)))
+
+        (found,) = [or_raise(each) for each in read_frames(KEY, member, signal, FALLBACK)]
+        assert found.request == request
+        assert found.frame.size_bytes == len(member)
+        assert frame_headers(member) == tuple(headers)
+        assert gzip.decompress(member) == request
+
     @given(any_segments, st.data())
     def test_a_flipped_bit_never_gives_another_request(
         self, case: tuple[Signal, list[Laid]], data: st.DataObject
@@ -212,7 +232,7 @@ class TestOthersReadOurs:
         assert struct.unpack_from("<H2sH", member, 10) == (52, b"OC", 48)
         assert struct.unpack_from("<BBHIIIQQQQ", member, 16) == (
             1,
-            1 if arrival.came_as_json else 0,
+            arrival.came_as_json + 2 * arrival.is_redacted,
             0,
             len(member),
             len(request),
@@ -254,7 +274,7 @@ class TestAdoptedMembers:
         member = adopt_member(body, request, or_raise(otlp.scan(request, signal)), arrival)
 
         assert member[66:] == body[len(head) :]
-        assert member[17] == 4 + (1 if arrival.came_as_json else 0)
+        assert member[17] == 4 + arrival.came_as_json + 2 * arrival.is_redacted
         assert whole_requests(outcomes(member, signal)) == [request]
 
 

@@ -13,6 +13,7 @@ from otlp_capture.capture.errors import (
 from otlp_capture.capture.model import CaptureConfig as CaptureConfig
 from otlp_capture.capture.model import CapturedDataReference as CapturedDataReference
 from otlp_capture.capture.model import CaptureSettings as CaptureSettings
+from otlp_capture.capture.model import Durability as Durability
 from otlp_capture.capture.service import OtlpCaptureService as OtlpCaptureService
 from otlp_capture.capture.service import OtlpCaptureServiceLive as OtlpCaptureServiceLive
 from otlp_capture.capture.service import OtlpCaptureServiceTag as OtlpCaptureServiceTag
@@ -24,6 +25,7 @@ __all__ = [
     "CaptureSettings",
     "CapturedDataReference",
     "CompressionFailure",
+    "Durability",
     "InvalidConfig",
     "OtlpCaptureService",
     "OtlpCaptureServiceLive",

@@ -12,11 +12,14 @@ from otlp_capture.deflate import GzipError, Inflated, InflatedTooLarge, inflate
 from otlp_capture.otlp import Encoding, Limits, RequestTooLarge, Signal
 from otlp_capture.result import Failure, Outcome, Success
 from otlp_capture.sessions import (
+    MAX_HEADER_BYTES,
     Arrival,
+    Headers,
     NewFrame,
     adopt_member,
     encode_frame,
     encode_frame_stored,
+    header_bytes,
 )
 
 
@@ -29,12 +32,14 @@ class ClientRequest:
         signal: what they are.
         encoding: how the request is written.
         content_encoding: how the body is compressed.
+        headers: what is to be kept of its headers.
     """
 
     body: bytes
     signal: Signal
     encoding: Encoding
     content_encoding: str
+    headers: Headers = ()
 
 
 def prepare(
@@ -53,9 +58,12 @@ def prepare(
     Fails with:
         UnsupportedContentEncoding: neither identity nor gzip.
         CompressionFailure: not the gzip that it says it is.
-        RequestTooLarge: more bytes or elements than *limits* allow.
+        RequestTooLarge: more bytes or elements than *limits* allow, or more headers than a frame
+            holds.
         InvalidRequest: not a request of this signal.
     """
+    if header_bytes(came.headers) > MAX_HEADER_BYTES:
+        return Failure(RequestTooLarge("bytes of headers", MAX_HEADER_BYTES))
     body = Inflated(came.body, 0)
     match came.content_encoding.strip().lower():
         case "gzip":

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Literal, TypeAlias
 
 import attrs
 
@@ -18,6 +18,9 @@ from otlp_capture.sessions import (
     InvalidSessionId,
     check_session_id,
 )
+
+Durability: TypeAlias = Literal["spool", "object", "memory"]
+"""What keeps a request when it is acknowledged."""
 
 
 def _listed(texts: Iterable[str]) -> tuple[str, ...]:
@@ -185,6 +188,8 @@ class CapturedDataReference:
         size_bytes: the size of its frame.
         record_count: spans, data points or log records.
         compressed: whether the frame is compressed.
+        durability: how it is kept: `object`: the object that holds it is in the store; `spool`: it
+            is synced to the spool's disk; `memory`: only this process has it yet.
     """
 
     key: str
@@ -194,3 +199,4 @@ class CapturedDataReference:
     size_bytes: int
     record_count: int
     compressed: bool
+    durability: Durability = "object"

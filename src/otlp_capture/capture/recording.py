@@ -115,7 +115,12 @@ class Recording:
         if refusal is not None:
             return Failure(refusal)
         switches = self._metadata.capture
-        arrival = Arrival(self._clock.time_ns(), self._sequence, came.encoding == "json")
+        arrival = Arrival(
+            self._clock.time_ns(),
+            self._sequence,
+            came_as_json=came.encoding == "json",
+            headers=came.headers,
+        )
         self._sequence += 1
         work = partial(
             prepare,

@@ -31,6 +31,7 @@ from otlp_capture.otlp import Encoding, Signal
 from otlp_capture.result import Failure, Outcome, Success
 from otlp_capture.sessions import (
     CaptureSessionMetadata,
+    Headers,
     InvalidSessionId,
     LoadError,
     MetadataCorrupted,
@@ -114,6 +115,7 @@ class OtlpCaptureService(Protocol):
         *,
         encoding: Encoding = "protobuf",
         content_encoding: str = "identity",
+        headers: Headers = (),
     ) -> Outcome[CapturedDataReference, CaptureError]:
         """Keep one export request; when this returns a `Success`, it is in the store.
 
@@ -123,6 +125,7 @@ class OtlpCaptureService(Protocol):
             signal_type: what it is; this cannot be told from the bytes.
             encoding: `protobuf` or `json`.
             content_encoding: `identity` or `gzip`.
+            headers: what the frame is to keep of the request's headers: never credentials.
 
         Fails with:
             InvalidSessionId, SessionNotFound, MetadataCorrupted: there is no such session.
@@ -238,11 +241,14 @@ class _CaptureService:
         *,
         encoding: Encoding = "protobuf",
         content_encoding: str = "identity",
+        headers: Headers = (),
     ) -> Outcome[CapturedDataReference, CaptureError]:
         recording = self._recordings.get(session_id)
         if recording is None:
             return Failure(await self._why_not_recorded(session_id))
-        return await recording.keep(ClientRequest(data, signal_type, encoding, content_encoding))
+        return await recording.keep(
+            ClientRequest(data, signal_type, encoding, content_encoding, headers)
+        )
 
     async def get_capture_status(
         self, session_id: str

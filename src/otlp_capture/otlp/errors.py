@@ -39,7 +39,7 @@ class RequestTooLarge:
         limit: how many are allowed.
     """
 
-    unit: Literal["bytes", "elements"]
+    unit: Literal["bytes", "bytes of headers", "elements"]
     limit: int
 
     retryable: ClassVar[bool] = False

@@ -13,13 +13,17 @@ from otlp_capture.sessions.catalogue import save_session as save_session
 from otlp_capture.sessions.counters import counted as counted
 from otlp_capture.sessions.counters import uncounted as uncounted
 from otlp_capture.sessions.document import SessionDocument as SessionDocument
+from otlp_capture.sessions.frames import MAX_HEADER_BYTES as MAX_HEADER_BYTES
 from otlp_capture.sessions.frames import STORED_LIMITS as STORED_LIMITS
 from otlp_capture.sessions.frames import Arrival as Arrival
 from otlp_capture.sessions.frames import Frame as Frame
+from otlp_capture.sessions.frames import Headers as Headers
 from otlp_capture.sessions.frames import SegmentCorrupted as SegmentCorrupted
 from otlp_capture.sessions.frames import adopt_member as adopt_member
 from otlp_capture.sessions.frames import encode_frame as encode_frame
 from otlp_capture.sessions.frames import encode_frame_stored as encode_frame_stored
+from otlp_capture.sessions.frames import frame_headers as frame_headers
+from otlp_capture.sessions.frames import header_bytes as header_bytes
 from otlp_capture.sessions.frames import index_frames as index_frames
 from otlp_capture.sessions.frames import read_frames as read_frames
 from otlp_capture.sessions.index import FrameRef as FrameRef
@@ -51,6 +55,7 @@ from otlp_capture.sessions.writer import ObjectWriter as ObjectWriter
 __all__ = [
     "DEFAULT_LINGER_S",
     "DEFAULT_SEGMENT_BYTES",
+    "MAX_HEADER_BYTES",
     "STORED_LIMITS",
     "Arrival",
     "CaptureSessionMetadata",
@@ -59,6 +64,7 @@ __all__ = [
     "Frame",
     "FrameRef",
     "FrameTable",
+    "Headers",
     "InvalidSessionId",
     "LoadError",
     "MetadataCorrupted",
@@ -85,6 +91,8 @@ __all__ = [
     "discard_session",
     "encode_frame",
     "encode_frame_stored",
+    "frame_headers",
+    "header_bytes",
     "in_order",
     "index_frames",
     "index_session",

@@ -6,7 +6,7 @@ Source: docs/storage-format.md.
 import re
 import struct
 from collections.abc import Iterator
-from typing import ClassVar, Final, Literal
+from typing import ClassVar, Final, Literal, TypeAlias
 
 import attrs
 
@@ -29,10 +29,13 @@ from otlp_capture.otlp import InvalidRequest, RequestFacts, RequestTooLarge, Sig
 from otlp_capture.result import Failure, Outcome, Success
 
 _SUBFIELD: Final = b"OC"
+_HEADERS: Final = b"OH"
 _VERSION: Final = 1
 _FACTS: Final = struct.Struct("<BBHIIIQQQQ")
 _CAME_AS_JSON, _REDACTED, _CLIENT_DEFLATE = 1, 2, 4
 _HEADER_CRC: Final = struct.Struct("<H")
+_HEADER_FIELD: Final = struct.Struct("<HH")
+_BARE_SIZE: Final = len(header())
 _HEADER_SIZE: Final = len(header((_SUBFIELD, bytes(_FACTS.size))))
 _FACTS_END: Final = _HEADER_SIZE - _HEADER_CRC.size
 _FACTS_START: Final = _FACTS_END - _FACTS.size
@@ -42,6 +45,13 @@ _LOOKS_LIKE_JSON: Final = re.compile(rb"(?:\xef\xbb\xbf)?[ \t\r\n]*\{")
 
 STORED_LIMITS: Final = otlp.Limits(max_bytes=1 << 28, max_elements=1 << 23)
 """What is stored was accepted once; other writers may have accepted more than we do."""
+
+
+MAX_HEADER_BYTES: Final = 16_384
+"""How much of a request's headers a frame holds, as `header_bytes` counts it."""
+
+Headers: TypeAlias = tuple[tuple[str, str], ...]
+"""Names, in lower case, and values, as they came: a name may stand twice."""
 
 
 @attrs.frozen
@@ -71,11 +81,15 @@ class Arrival:
         received_unix_nano: when it came, in nanoseconds since the Unix epoch.
         sequence: its place in the order of arrival, counted over all signals of the session.
         came_as_json: it was OTLP/JSON on the wire.
+        is_redacted: it was changed by redaction before it was stored.
+        headers: what is kept of its headers: at most `MAX_HEADER_BYTES` of names and values.
     """
 
     received_unix_nano: int
     sequence: int
     came_as_json: bool = False
+    is_redacted: bool = False
+    headers: Headers = ()
 
 
 @attrs.frozen
@@ -144,11 +158,15 @@ def _assemble(
     flags: int,
 ) -> bytes:
     """Lay a header before *content*: a deflate stream and its trailer, in pieces."""
-    head = _OPENING + _FACTS.pack(
+    flags |= _CAME_AS_JSON if arrival.came_as_json else 0
+    flags |= _REDACTED if arrival.is_redacted else 0
+    kept = _encode_headers(arrival.headers)
+    size = _HEADER_SIZE + (len(header((_HEADERS, kept))) - _BARE_SIZE if kept else 0)
+    own = _FACTS.pack(
         _VERSION,
-        flags | (_CAME_AS_JSON if arrival.came_as_json else 0),
+        flags,
         0,
-        _HEADER_SIZE + sum(map(len, content)),
+        size + sum(map(len, content)),
         len(request),
         facts.record_count,
         arrival.received_unix_nano,
@@ -156,7 +174,36 @@ def _assemble(
         facts.max_time_unix_nano,
         arrival.sequence,
     )
+    if kept:
+        return b"".join((header((_SUBFIELD, own), (_HEADERS, kept)), *content))
+    head = _OPENING + own
     return b"".join((head, _HEADER_CRC.pack(crc32(head) & 0xFFFF), *content))
+
+
+def header_bytes(headers: Headers) -> int:
+    """Return how much room *headers* take in a frame."""
+    return len(_encode_headers(headers))
+
+
+def _encode_headers(headers: Headers) -> bytes:
+    pieces: list[bytes] = []
+    for name, value in headers:
+        texts = name.encode("latin-1"), value.encode("utf-8", "surrogateescape")
+        pieces += (_HEADER_FIELD.pack(len(texts[0]), len(texts[1])), *texts)
+    return b"".join(pieces)
+
+
+def _decode_headers(kept: bytes) -> Headers:
+    """Read what is whole; the header's CRC has said that nothing is damaged."""
+    headers: list[tuple[str, str]] = []
+    at = 0
+    while len(kept) - at >= _HEADER_FIELD.size:
+        name_size, value_size = _HEADER_FIELD.unpack_from(kept, at)
+        at += _HEADER_FIELD.size
+        name, value = kept[at : at + name_size], kept[at + name_size : at + name_size + value_size]
+        at += name_size + value_size
+        headers.append((name.decode("latin-1"), value.decode("utf-8", "surrogateescape")))
+    return tuple(headers)
 
 
 def index_frames(
@@ -216,6 +263,15 @@ def open_frame(
     if isinstance(found, Failure):
         return Failure(SegmentCorrupted(key, frame.offset, found.failure().message, "content"))
     return Success(found.unwrap().request)
+
+
+def frame_headers(member: Buffer) -> Headers:
+    """Return what is kept of a request's headers in the frame that *member* is."""
+    laid = bytes(memoryview(member)[:_HEADER_SIZE])
+    if _is_laid_as_usual(laid):
+        return ()
+    subfields = member_header(member, 0).map(lambda head: head.subfields).value_or(())
+    return _decode_headers(b"".join(value for name, value in subfields if name == _HEADERS))
 
 
 def read_frames(

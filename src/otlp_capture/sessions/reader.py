@@ -10,7 +10,7 @@ import attrs
 
 from otlp_capture.otlp import Signal
 from otlp_capture.result import Failure, Outcome, Success
-from otlp_capture.sessions.frames import Frame, SegmentCorrupted, open_frame
+from otlp_capture.sessions.frames import Frame, Headers, SegmentCorrupted, frame_headers, open_frame
 from otlp_capture.sessions.index import FrameRef
 from otlp_capture.storage import ByteRange, S3Storage, StorageError
 
@@ -21,12 +21,21 @@ _INLINE_BYTES: Final = 262_144
 
 @attrs.frozen
 class StoredRequest:
-    """A request as it was recorded: canonical protobuf, and the facts of its arrival."""
+    """A request as it was recorded: canonical protobuf, and the facts of its arrival.
+
+    Attributes:
+        signal: what it is.
+        request: the bytes.
+        key: the segment that holds it.
+        frame: where it lies there, and when it came.
+        headers: what was kept of its headers.
+    """
 
     signal: Signal
     request: bytes
     key: str
     frame: Frame
+    headers: Headers = ()
 
 
 ReadError: TypeAlias = SegmentCorrupted | StorageError
@@ -61,7 +70,8 @@ class RequestReader:
         opened = work() if is_small else await anyio.to_thread.run_sync(work)
         if isinstance(opened, Failure):
             return opened
-        return Success(StoredRequest(segment.signal, opened.unwrap(), segment.key, frame))
+        headers = frame_headers(member.unwrap())
+        return Success(StoredRequest(segment.signal, opened.unwrap(), segment.key, frame, headers))
 
     async def read_all(
         self, refs: Iterable[FrameRef]
