@@ -132,6 +132,21 @@ class FaultyStorage:
     async def store_file(self, path: Path, key: str) -> Outcome[StoredObject, StorageError]:
         return await self._do("store_file", key, lambda: self._inner.store_file(path, key))
 
+    @property
+    def name(self) -> str:
+        return self._inner.name
+
+    @property
+    def spool_directory(self) -> Path | None:
+        return self._inner.spool_directory
+
+    async def publish_file(self, path: Path, key: str) -> Outcome[StoredObject, StorageError]:
+        for within, gate in self._gates.items():
+            if within in key:
+                await gate.wait()
+        self.written.append(key)
+        return await self._do("publish_file", key, lambda: self._inner.publish_file(path, key))
+
     async def retrieve_raw_data(
         self, key: str, *, byte_range: ByteRange | None = None
     ) -> Outcome[bytes, StorageError]:

@@ -324,6 +324,42 @@ class StorageContract:
             "large", byte_range=ByteRange(len(data) - 8, 100)
         ) == Success(data[-8:])
 
+    async def test_a_published_file_is_in_the_store_and_nowhere_else(
+        self, storage: S3Storage, tmp_path: Path
+    ) -> None:
+        for content in (b"first" * 1000, b"second"):
+            path = tmp_path / "sealed"
+            path.write_bytes(content)
+
+            published = or_raise(await storage.publish_file(path, "from/spool"))
+
+            assert (published.key, published.size_bytes) == ("from/spool", len(content))
+            assert await storage.retrieve_raw_data("from/spool") == Success(content)
+            headed = or_raise(await storage.head("from/spool"))
+            assert without_time(headed) == without_time(published)
+            assert not path.exists()
+        assert await listed_keys(storage, "") == ["from/spool"]
+
+    async def test_each_publication_has_an_etag_of_its_own(
+        self, storage: S3Storage, tmp_path: Path
+    ) -> None:
+        etags = set[str]()
+        for content in (b"one", b"two"):
+            (tmp_path / "sealed").write_bytes(content)
+            etags.add(or_raise(await storage.publish_file(tmp_path / "sealed", "key")).etag)
+
+        assert len(etags) == 2
+
+    async def test_a_file_that_cannot_be_published_is_named(
+        self, storage: S3Storage, tmp_path: Path
+    ) -> None:
+        for path in (tmp_path / "missing", tmp_path):
+            error = (await storage.publish_file(path, "key")).failure()
+
+            assert isinstance(error, SourceUnreadable)
+            assert error.path == path
+        assert await listed_keys(storage, "") == []
+
     async def test_an_empty_file_is_an_empty_object(
         self, storage: S3Storage, tmp_path: Path
     ) -> None:
@@ -354,11 +390,12 @@ class StorageContract:
                 await untouchable.store_raw_data(b"", key),
                 await untouchable.store_raw_data(b"", key, condition=IfAbsent()),
                 await untouchable.store_file(path, key),
+                await untouchable.publish_file(path, key),
                 await untouchable.retrieve_raw_data(key),
                 await untouchable.head(key),
                 await untouchable.delete_raw_data(key),
             ]
-            assert [outcome.failure() for outcome in outcomes] == [key_fault(key)] * 6
+            assert [outcome.failure() for outcome in outcomes] == [key_fault(key)] * 7
 
     async def test_an_invalid_prefix_never_reaches_the_store(self, untouchable: S3Storage) -> None:
         for prefix in INVALID_PREFIXES:

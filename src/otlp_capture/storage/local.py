@@ -3,7 +3,7 @@
 import errno
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Final, TypeVar
@@ -15,20 +15,16 @@ import attrs
 from otlp_capture.layer import Layer, Scope, scoped
 from otlp_capture.result import Failure, Outcome, Success
 from otlp_capture.storage.errors import (
-    AccessDenied,
-    InvalidKey,
     StorageError,
-    StorageFault,
-    StorageFull,
-    StorageUnreachable,
     StorageUnusable,
 )
-from otlp_capture.storage.keys import key_fault, prefix_fault
+from otlp_capture.storage.keys import SEGMENTS, SPOOL, key_fault, prefix_fault
 from otlp_capture.storage.local_directories import make_root
+from otlp_capture.storage.local_errors import local_error
 from otlp_capture.storage.local_files import LocalFiles, prepare
 from otlp_capture.storage.objects import ByteRange, Condition, StoredObject
 from otlp_capture.storage.protocol import S3Storage, S3StorageTag
-from otlp_capture.storage.sources import SourceFailed, opened_source
+from otlp_capture.storage.sources import SourceFailed, opened_source, remove_source
 
 T = TypeVar("T")
 
@@ -79,6 +75,26 @@ class _LocalStorage:
 
         return await self._run(key, copy)
 
+    @property
+    def name(self) -> str:
+        return self._files.store
+
+    @property
+    def spool_directory(self) -> Path:
+        return Path(self._files.root, SPOOL, SEGMENTS)
+
+    async def publish_file(self, path: Path, key: str) -> Outcome[StoredObject, StorageError]:
+        def move() -> Outcome[StoredObject, StorageError]:
+            with opened_source(path) as source:
+                moved = self._files.move_in(key, path, source.descriptor)
+                if moved is None:
+                    moved = self._files.write(key, source.pieces(_PIECE_BYTES), None)
+            if isinstance(moved, Success):
+                remove_source(path)
+            return moved
+
+        return await self._run(key, move)
+
     async def retrieve_raw_data(
         self, key: str, *, byte_range: ByteRange | None = None
     ) -> Outcome[bytes, StorageError]:
@@ -113,7 +129,7 @@ class _LocalStorage:
         try:
             await anyio.to_thread.run_sync(prepare, self._files.root, limiter=self._threads)
         except OSError as error:
-            return Failure(_local_error(error, self._files.store, ""))
+            return Failure(local_error(error, self._files.store, ""))
         return Success(None)
 
     async def honours_conditions(self) -> Outcome[bool, StorageError]:
@@ -130,7 +146,7 @@ class _LocalStorage:
         except SourceFailed as failed:
             return Failure(failed.error)
         except OSError as error:
-            return Failure(_local_error(error, self._files.store, key))
+            return Failure(local_error(error, self._files.store, key))
 
     def _outcomes(
         self, prefix: str, walk: Callable[[str], Iterator[T]]
@@ -139,7 +155,7 @@ class _LocalStorage:
             for found in walk(prefix):
                 yield Success(found)
         except OSError as error:
-            yield Failure(_local_error(error, self._files.store, prefix))
+            yield Failure(local_error(error, self._files.store, prefix))
 
 
 def _made(path: str) -> str:
@@ -159,43 +175,6 @@ def _next_batch(outcomes: Iterator[T]) -> list[T]:
     return batch
 
 
-_ErrorMaker = Callable[[str, str, str], StorageError]
-
-
-def _denied(store: str, key: str, detail: str) -> StorageError:
-    return AccessDenied(store, key, detail)
-
-
-def _full(store: str, key: str, detail: str) -> StorageError:
-    return StorageFull(store, key, detail)
-
-
-def _gone(store: str, _key: str, _detail: str) -> StorageError:
-    return StorageUnreachable(store, "its directory is gone")
-
-
-def _too_long(_store: str, key: str, _detail: str) -> StorageError:
-    return InvalidKey(key, "the file system takes no segment that long (mostly 255 bytes)")
-
-
-_BY_ERRNO: Final[Mapping[int, _ErrorMaker]] = {
-    errno.EACCES: _denied,
-    errno.EPERM: _denied,
-    errno.EROFS: _denied,
-    errno.ENOSPC: _full,
-    errno.EDQUOT: _full,
-    errno.ENOENT: _gone,
-    errno.ENAMETOOLONG: _too_long,
-}
-
-
-def _local_error(error: OSError, store: str, key: str) -> StorageError:
-    detail = (error.strerror or str(error)).lower()
-    if (make := _BY_ERRNO.get(error.errno or 0)) is not None:
-        return make(store, key, detail)
-    return StorageFault(store, key, errno.errorcode.get(error.errno or 0, "OSError"), detail)
-
-
 def _opening_error(error: OSError, store: str) -> StorageError:
     match error.errno:
         case errno.ENOTDIR | errno.EEXIST | errno.ELOOP:
@@ -203,4 +182,4 @@ def _opening_error(error: OSError, store: str) -> StorageError:
         case errno.ENOENT | errno.ENAMETOOLONG:
             return StorageUnusable(store, (error.strerror or str(error)).lower())
         case _:
-            return _local_error(error, store, "")
+            return local_error(error, store, "")

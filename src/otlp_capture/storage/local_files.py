@@ -13,6 +13,7 @@ import time
 import uuid
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
 from zlib import crc32
 
@@ -92,6 +93,39 @@ class LocalFiles:
             except _LockTimeoutError:
                 return Failure(self._locked_out(key))
             return Success(StoredObject(key, facts.st_size, content.etag(), facts.st_mtime_ns))
+
+    def move_in(
+        self, key: str, path: Path, descriptor: int
+    ) -> Outcome[StoredObject, StorageError] | None:
+        """Rename a file, which is synced and open, to where its object lies.
+
+        Its etag is drawn, not computed: nobody changes it any more, and its content is not read.
+
+        Returns:
+            None where it lies on another file system.
+
+        Raises:
+            OSError: the file system refused.
+        """
+        facts, etag = os.fstat(descriptor), uuid.uuid4().hex
+        remember_etag(descriptor, etag, facts)
+        parent = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            with self._locked(key):
+                if (conflict := self._publish(parent, path.name, key)) is not None:
+                    return Failure(conflict)
+            os.fsync(parent)
+        except _LockTimeoutError:
+            return Failure(self._locked_out(key))
+        except OSError as error:
+            if error.errno == errno.EXDEV:
+                return None
+            raise
+        finally:
+            os.close(parent)
+        return Success(
+            StoredObject(key, facts.st_size, etag_of_file(descriptor, facts), facts.st_mtime_ns)
+        )
 
     def read(self, key: str, byte_range: ByteRange | None) -> Outcome[bytes, StorageError]:
         """Read an object or a part of it.

@@ -22,6 +22,16 @@ class S3Storage(Protocol):
     half done.
     """
 
+    @property
+    def name(self) -> str:
+        """How messages call the store; different stores have different names."""
+        ...
+
+    @property
+    def spool_directory(self) -> Path | None:
+        """Where a spool shares the store's file system; None where the store is none."""
+        ...
+
     async def store_raw_data(
         self, data: bytes, key: str, *, condition: Condition | None = None
     ) -> Outcome[StoredObject, StorageError]:
@@ -52,6 +62,19 @@ class S3Storage(Protocol):
             KeyConflict: as for `store_raw_data`.
             StorageFull: there is no room.
             ChecksumMismatch: the data was damaged on its way.
+        """
+        ...
+
+    async def publish_file(self, path: Path, key: str) -> Outcome[StoredObject, StorageError]:
+        """Move a file into the store: it is gone from *path* once the object is there.
+
+        A directory renames it where both lie on one file system; others store its content, as
+        `store_file` does, and remove it. The file must keep still, and be synced. What was cut
+        short can be done again.
+
+        Fails with:
+            SourceUnreadable, KeyConflict, StorageFull, ChecksumMismatch: as `store_file` does; the
+                file is still there.
         """
         ...
 

@@ -34,7 +34,7 @@ from otlp_capture.storage.s3_client import (
 from otlp_capture.storage.s3_download import Download
 from otlp_capture.storage.s3_errors import S3_EXCEPTIONS, Request, storage_error
 from otlp_capture.storage.s3_multipart import MultipartUpload
-from otlp_capture.storage.sources import Source, SourceFailed, opened_source
+from otlp_capture.storage.sources import Source, SourceFailed, opened_source, remove_source
 
 T = TypeVar("T")
 
@@ -58,6 +58,15 @@ class S3Store:
         self._probing = anyio.Lock()
         self._conditions: bool | None = None
         self._bucket_seen = False
+
+    @property
+    def name(self) -> str:
+        """The bucket, the prefix, and the server where it is named."""
+        return self._store
+
+    @property
+    def spool_directory(self) -> None:
+        """None: a bucket is on no disk of ours."""
 
     async def store_raw_data(
         self, data: bytes, key: str, *, condition: Condition | None = None
@@ -91,6 +100,17 @@ class S3Store:
         except SourceFailed as failed:
             return Failure(failed.error)
         return await self._put(data, key, {})
+
+    async def publish_file(self, path: Path, key: str) -> Outcome[StoredObject, StorageError]:
+        """Store a file, and remove it."""
+        stored = await self.store_file(path, key)
+        if isinstance(stored, Failure):
+            return stored
+        try:
+            await anyio.to_thread.run_sync(remove_source, path)
+        except SourceFailed as failed:
+            return Failure(failed.error)
+        return stored
 
     async def retrieve_raw_data(
         self, key: str, *, byte_range: ByteRange | None = None

@@ -26,7 +26,7 @@ class Source:
 
     path: Path
     size_bytes: int
-    _descriptor: int
+    descriptor: int
 
     def read(self, offset: int, length: int) -> bytes:
         """Read exactly *length* bytes at *offset*.
@@ -37,7 +37,7 @@ class Source:
         pieces: list[bytes] = []
         while length:
             try:
-                piece = os.pread(self._descriptor, length, offset)
+                piece = os.pread(self.descriptor, length, offset)
             except OSError as error:
                 raise SourceFailed(_unreadable(self.path, error)) from error
             if not piece:
@@ -77,6 +77,18 @@ def opened_source(path: Path) -> Generator[Source]:
         yield Source(path, facts.st_size, descriptor)
     finally:
         os.close(descriptor)
+
+
+def remove_source(path: Path) -> None:
+    """Remove a file whose content the store has. Blocks.
+
+    Raises:
+        SourceFailed: it may not be removed.
+    """
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise SourceFailed(_unreadable(path, error)) from error
 
 
 def _unreadable(path: Path, error: OSError | ValueError) -> SourceUnreadable:
