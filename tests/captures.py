@@ -62,8 +62,17 @@ async def crashing_capture(
 ) -> AsyncIterator[OtlpCaptureService]:
     """Open a capture service, and end it as a killed process does: nothing more is written."""
     async with anyio.create_task_group() as tasks:
-        yield _CaptureService(storage, clock, tasks, settings)
+        service = _CaptureService(storage, clock, tasks, settings)
+        yield service
         tasks.cancel_scope.cancel()
+    forget_locks(service)
+
+
+def forget_locks(service: _CaptureService) -> None:
+    """Let go of what the end of a process lets go of."""
+    for recording in service._recordings.values():
+        if recording._place is not None:
+            recording._place.claim.release()
 
 
 @attrs.frozen

@@ -33,6 +33,14 @@ def read_service_models_once() -> Generator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def spool_here(tmp_path_factory: pytest.TempPathFactory) -> Generator[None]:
+    """Keep the spools of stores that lie on no disk out of the user's own folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     """Run asynchronous tests on asyncio, unless their module says otherwise."""

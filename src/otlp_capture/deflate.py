@@ -97,9 +97,9 @@ class Inflated:
     member_count: int
 
 
-def crc32(data: Buffer) -> int:
-    """Return the CRC-32 of *data*, the one that gzip uses."""
-    return isal_zlib.crc32(data)
+def crc32(data: Buffer, before: int = 0) -> int:
+    """Return the CRC-32 that gzip uses, of *data* behind what has the CRC *before*."""
+    return isal_zlib.crc32(data, before)
 
 
 def member_header(data: Buffer, offset: int) -> Outcome[MemberHeader, GzipTorn | GzipDamaged]:

@@ -16,6 +16,7 @@ from otlp_capture import otlp
 from otlp_capture.capture import (
     CaptureSettings,
     OtlpCaptureService,
+    SessionAlreadyActive,
 )
 from otlp_capture.layer import open_runtime
 from otlp_capture.otlp import SIGNALS, Signal
@@ -33,6 +34,7 @@ from otlp_capture.storage import (
     s3_storage,
 )
 from tests.captures import (
+    AT_ONCE,
     CONFIG,
     LOGS,
     METRICS,
@@ -91,7 +93,13 @@ class TestOnEveryStore:
         ]
         counts = (stopped.captured_traces, stopped.captured_metrics, stopped.captured_logs)
         assert counts == (1, 1, 1)
-        assert running == attrs.evolve(stopped, status="active", end_time=None, end_reason=None)
+        assert running == attrs.evolve(
+            stopped,
+            status="active",
+            end_time=None,
+            end_reason=None,
+            recorder_id=running.recorder_id,
+        )
         assert started == uncounted(running)
         assert listed == (stopped,)
         assert await stored(storage) == stopped == await recounted(storage, stopped)
@@ -158,13 +166,38 @@ class TestOnEveryStore:
         assert (stopped.captured_logs, stopped.captured_traces) == (3, 1)
         assert stopped == await recounted(storage, stopped)
 
-    async def test_a_process_that_lost_its_session_notices(
-        self, storage: S3Storage, clock: VirtualClock
+    async def test_a_session_whose_process_lives_is_not_taken_up_on_its_machine(
+        self, kind: str, storage: S3Storage, clock: VirtualClock
     ) -> None:
-        later = VirtualClock(START + 60_000_000_000)
+        later = VirtualClock(START + 3_600_000_000_000)
         async with (
-            opened_capture(storage, clock) as stale,
+            opened_capture(storage, clock) as living,
             opened_capture(storage, later) as capture,
+        ):
+            or_raise(await living.start_capture(CONFIG))
+
+            outcome = await capture.resume_capture("s")
+
+            if kind == "memory":
+                assert isinstance(outcome, Success), "nothing but the checkpoints tells"
+            else:
+                assert outcome == Failure(SessionAlreadyActive("s", 3_600.0, is_held_here=True))
+
+    async def test_a_process_that_lost_its_session_notices(
+        self, kind: str, storage: S3Storage, clock: VirtualClock, tmp_path: Path
+    ) -> None:
+        if kind == "local":
+            pytest.skip(
+                "a directory and its spool are on one machine: nobody loses a session there"
+            )
+        later = VirtualClock(START + 60_000_000_000)
+        machines = [
+            attrs.evolve(AT_ONCE, spool_directory=tmp_path / name if kind != "memory" else None)
+            for name in ("one", "another")
+        ]
+        async with (
+            opened_capture(storage, clock, machines[0]) as stale,
+            opened_capture(storage, later, machines[1]) as capture,
         ):
             or_raise(await stale.start_capture(CONFIG))
             await keep(stale)

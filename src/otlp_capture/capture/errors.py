@@ -36,11 +36,17 @@ class SessionAlreadyActive:
 
     session_id: str
     idle_s: float
+    is_held_here: bool = False
     retryable: ClassVar[bool] = False
 
     @property
     def message(self) -> str:
         """Who holds the session, and when it would be free."""
+        if self.is_held_here:
+            return (
+                f"Session {self.session_id!r} is being recorded by another process of this "
+                f"machine. It can be taken up once that has ended."
+            )
         return (
             f"Session {self.session_id!r} is being recorded: its last checkpoint is "
             f"{self.idle_s:.0f} s old. It can be taken up once that is 60 s."

@@ -3,7 +3,8 @@
 import math
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any, Final, Literal, TypeAlias
+from pathlib import Path
+from typing import Any, Final, Literal, TypeAlias, get_args
 
 import attrs
 
@@ -17,6 +18,11 @@ from otlp_capture.sessions import (
     CaptureSwitches,
     InvalidSessionId,
     check_session_id,
+)
+from otlp_capture.spool import (
+    DEFAULT_BUDGET_BYTES,
+    DEFAULT_PUBLISH_AFTER_S,
+    DEFAULT_PUBLISH_BYTES,
 )
 
 Durability: TypeAlias = Literal["spool", "object", "memory"]
@@ -132,9 +138,17 @@ class CaptureSettings:
     """How the service works, whatever the session.
 
     Attributes:
-        linger_s: how long a segment waits for company before it is stored, in seconds.
-        segment_bytes: the size that ends the wait.
+        linger_s: how long a segment waits for company before it is stored, in seconds, where
+            requests are acknowledged by their object.
+        segment_bytes: the size that ends that wait.
         limits: what a request may cost.
+        durability: what keeps a request when it is acknowledged; None: the spool where the store
+            has one or can have one, else the object.
+        publish_after_s: the age at which a segment leaves the spool (or memory), in seconds.
+        publish_bytes: the size at which it does.
+        spool_directory: where spools are, for stores that lie on no disk of this machine; None: the
+            user's folder for the state of programs.
+        spool_budget_bytes: how much may be unpublished; beyond it requests are refused.
         checkpoint_interval_s: how often metadata are written while requests arrive, in seconds.
         idle_checkpoint_interval_s: how often while none does.
     """
@@ -142,6 +156,11 @@ class CaptureSettings:
     linger_s: float = DEFAULT_LINGER_S
     segment_bytes: int = DEFAULT_SEGMENT_BYTES
     limits: Limits = DEFAULT_LIMITS
+    durability: Durability | None = None
+    publish_after_s: float = DEFAULT_PUBLISH_AFTER_S
+    publish_bytes: int = DEFAULT_PUBLISH_BYTES
+    spool_directory: Path | None = None
+    spool_budget_bytes: int = DEFAULT_BUDGET_BYTES
     checkpoint_interval_s: float = 10.0
     idle_checkpoint_interval_s: float = 30.0
 
@@ -157,8 +176,14 @@ def check_settings(settings: CaptureSettings) -> Outcome[CaptureSettings, Invali
     """
     if not (settings.linger_s == 0 or _is_positive(settings.linger_s)):
         return Failure(InvalidConfig("linger_s", settings.linger_s, "it is a number from 0"))
+    if settings.durability not in {None, *get_args(Durability)}:
+        allowed = "it is spool, object or memory"
+        return Failure(InvalidConfig("durability", settings.durability, allowed))
     positive = {
         "segment_bytes": settings.segment_bytes,
+        "publish_after_s": settings.publish_after_s,
+        "publish_bytes": settings.publish_bytes,
+        "spool_budget_bytes": settings.spool_budget_bytes,
         "checkpoint_interval_s": settings.checkpoint_interval_s,
         "idle_checkpoint_interval_s": settings.idle_checkpoint_interval_s,
     }

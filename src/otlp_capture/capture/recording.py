@@ -17,6 +17,7 @@ from otlp_capture.capture.errors import (
 )
 from otlp_capture.capture.intake import ClientRequest, prepare
 from otlp_capture.capture.model import CapturedDataReference, CaptureSettings
+from otlp_capture.capture.spooling import SpoolPlace, durability
 from otlp_capture.clock import Clock, moment, unix_nano
 from otlp_capture.otlp import Signal
 from otlp_capture.result import Failure, Outcome, Success
@@ -24,7 +25,10 @@ from otlp_capture.sessions import (
     Arrival,
     CaptureSessionMetadata,
     EndReason,
+    Frame,
     FrameTable,
+    FrameWriter,
+    LiveCounts,
     ObjectWriter,
     SegmentIndex,
     SessionDocument,
@@ -35,6 +39,7 @@ from otlp_capture.sessions import (
     save_manifest,
     uncounted,
 )
+from otlp_capture.spool import FileSegment, MemorySegment, SegmentMaker, SpoolBudget, SpoolWriter
 from otlp_capture.storage import S3Storage, StorageError
 
 _log = logging.getLogger(__name__)
@@ -56,6 +61,7 @@ class Recording:
         workers: bounds how many large requests are worked on at once.
         settings: how it works.
         stored: its metadata as they stand in the store, counters included.
+        place: what it has in the spool; None where it has none.
         segments: what it holds already.
     """
 
@@ -67,10 +73,12 @@ class Recording:
         workers: anyio.Semaphore,
         settings: CaptureSettings,
         stored: StoredSession,
+        place: SpoolPlace | None = None,
         segments: Iterable[SegmentIndex] = (),
     ) -> None:
         self._storage, self._clock, self._settings = storage, clock, settings
-        self._metadata = stored.metadata
+        self._metadata, self._counts = stored.metadata, LiveCounts()
+        self._place = place
         self._document = SessionDocument(storage, stored)
         self._segments = {segment.key: segment for segment in segments}
         self._sequence = _next_sequence(segment.frames for segment in self._segments.values())
@@ -78,14 +86,8 @@ class Recording:
         self._lock = anyio.Lock()
         self._tasks, self._workers = tasks, workers
         self._background = anyio.CancelScope()
-        self._writer = ObjectWriter(
-            storage,
-            self._metadata.session_id,
-            tasks,
-            self._published,
-            linger_s=settings.linger_s,
-            segment_bytes=settings.segment_bytes,
-        )
+        self._durability = durability(settings, place)
+        self._writer = self._open_writer()
         self._saved_requests = self._metadata.captured_requests
         self._saved_at_ns = clock.monotonic_ns()
         tasks.start_soon(self._watch)
@@ -93,7 +95,7 @@ class Recording:
     @property
     def metadata(self) -> CaptureSessionMetadata:
         """The session as it stands now: each counter includes all that was acknowledged."""
-        return self._metadata
+        return self._counts.over(self._metadata)
 
     @property
     def is_live(self) -> bool:
@@ -152,6 +154,7 @@ class Recording:
                 size_bytes=place.frame.size_bytes,
                 record_count=place.frame.record_count,
                 compressed=switches.compression_enabled,
+                durability=self._durability,
             )
         )
 
@@ -161,16 +164,19 @@ class Recording:
         """Take no more, settle what came, write manifest and metadata; again: the same answer.
 
         What the segments hold decides the counters: a segment that was stored although the store
-        said otherwise counts.
+        said otherwise counts. While something that was acknowledged is not published the end is
+        not written.
         """
         if self._ending is None:
             self._ending = reason
-        await self._writer.drain()
+        drained = await self._writer.drain()
         async with self._lock:
             if isinstance(self._ending, SessionTakenOver):
                 return Failure(self._ending)
             if self._metadata.status != "active":
                 return Success(self._metadata)
+            if isinstance(drained, Failure):
+                return Failure(StorageFailure(self._metadata.session_id, drained.failure()))
             finished = await self._write_end(self._ending)
             if isinstance(finished, Failure):
                 error = finished.failure()
@@ -182,10 +188,22 @@ class Recording:
         return Success(self._metadata)
 
     async def release(self) -> None:
-        """Settle what came and leave the session active, for another process to take up."""
-        await self._writer.close()
+        """Settle what came and leave the session active, for another process to take up.
+
+        What cannot be published now stays in the spool, and that process finds it there.
+        """
+        closed = await self._writer.close()
+        if isinstance(closed, Failure):
+            _log.warning(
+                "Session %s leaves something in the spool: %s",
+                self._metadata.session_id,
+                closed.failure().message,
+            )
         self._background.cancel()
         await self._keep_up()
+        if self._place is not None:
+            await self._place.leave()
+            self._place = None
 
     async def _write_end(self, reason: EndReason) -> Outcome[None, SessionTakenOver | StorageError]:
         session_id = self._metadata.session_id
@@ -205,12 +223,16 @@ class Recording:
             end_time=now,
             end_reason=reason,
             last_checkpoint_time=now,
+            recorder_id=None,
         )
         written = await self._document.save(ended)
         if isinstance(written, Failure):
             return written
-        self._metadata = ended
+        self._metadata, self._counts = ended, LiveCounts()
         self._segments.clear()
+        if self._place is not None:
+            await self._place.remove()
+            self._place = None
         _log.info("Session %s ended (%s)", session_id, reason)
         return Success(None)
 
@@ -228,14 +250,45 @@ class Recording:
     def _is_full_with(self, size_bytes: int) -> bool:
         """Whether the stored size and *size_bytes* more reach the limit."""
         limit = self._metadata.capture.max_size_mb
-        size_bytes += self._metadata.total_size_bytes
+        size_bytes += self._metadata.total_size_bytes + self._counts.size_bytes
         return limit is not None and size_bytes >= limit * _MEGABYTE
 
-    def _published(self, segment: SegmentIndex) -> None:
-        self._segments[segment.key] = segment
-        self._metadata = counted(self._metadata, (segment,))
+    def _open_writer(self) -> FrameWriter:
+        settings, session_id, place = self._settings, self._metadata.session_id, self._place
+        if self._durability == "object":
+            return ObjectWriter(
+                self._storage,
+                session_id,
+                self._tasks,
+                self._kept,
+                self._published,
+                linger_s=settings.linger_s,
+                segment_bytes=settings.segment_bytes,
+            )
+        make: SegmentMaker = partial(MemorySegment, session_id)
+        if place is not None and self._durability == "spool":
+            make = partial(FileSegment, place.claim)
+        return SpoolWriter(
+            self._storage,
+            make,
+            self._tasks,
+            self._clock,
+            SpoolBudget(settings.spool_budget_bytes) if place is None else place.budget,
+            self._kept,
+            self._published,
+            publish_after_s=settings.publish_after_s,
+            publish_bytes=settings.publish_bytes,
+        )
+
+    def _kept(self, signal: Signal, frame: Frame) -> None:
+        self._counts.add(signal, frame)
         if self._ending is None and self._is_full_with(0):
             self._tasks.start_soon(self._end, "maxSize")
+
+    def _published(self, segment: SegmentIndex | None) -> None:
+        # One whose index is not certain is read when the session ends.
+        if segment is not None:
+            self._segments[segment.key] = segment
 
     def _give_up(self, error: SessionTakenOver) -> None:
         self._ending = error
@@ -268,7 +321,7 @@ class Recording:
         idle_ns = round(self._settings.idle_checkpoint_interval_s * 1e9)
         while True:
             await self._clock.sleep_until(self._clock.monotonic_ns() + interval_ns)
-            is_idle = self._metadata.captured_requests == self._saved_requests
+            is_idle = self.metadata.captured_requests == self._saved_requests
             saved_ago_ns = self._clock.monotonic_ns() - self._saved_at_ns
             if self._ending is not None or not is_idle or saved_ago_ns >= idle_ns:
                 await self._keep_up()
@@ -285,7 +338,7 @@ class Recording:
             if self._ending is not None:
                 return
             now = moment(self._clock.time_ns())
-            metadata = attrs.evolve(self._metadata, last_checkpoint_time=now)
+            metadata = attrs.evolve(self.metadata, last_checkpoint_time=now)
             written = await self._document.save(metadata)
             if isinstance(written, Success):
                 self._metadata = attrs.evolve(self._metadata, last_checkpoint_time=now)

@@ -1,6 +1,8 @@
 """The documented service: sessions are started, fed, watched and stopped."""
 
 import logging
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from typing import Final, Protocol, TypeAlias, runtime_checkable
 from weakref import WeakValueDictionary
 
@@ -25,6 +27,7 @@ from otlp_capture.capture.model import (
     check_settings,
 )
 from otlp_capture.capture.recording import Recording
+from otlp_capture.capture.spooling import HeldElsewhere, Spooling, SpoolPlace
 from otlp_capture.clock import Clock, ClockTag, moment, unix_nano
 from otlp_capture.layer import Layer, Scope, Tag, scoped
 from otlp_capture.otlp import Encoding, Signal
@@ -40,6 +43,7 @@ from otlp_capture.sessions import (
     SessionNotFound,
     SessionTakenOver,
     StoredSession,
+    check_session_id,
     counted,
     create_session,
     index_session,
@@ -49,7 +53,8 @@ from otlp_capture.sessions import (
     session_prefix,
     uncounted,
 )
-from otlp_capture.storage import S3Storage, S3StorageTag
+from otlp_capture.spool import Recovered
+from otlp_capture.storage import S3Storage, S3StorageTag, StorageError
 
 _log = logging.getLogger(__name__)
 
@@ -59,6 +64,9 @@ _WORKERS: Final = 4
 """Each may hold a request of the largest size several times over."""
 
 _EMPTY: Final = SessionIndex(())
+_NO_SPOOL: Final = InvalidConfig(
+    "durability", "spool", "a store in memory has no spool; it is object or memory"
+)
 
 
 @runtime_checkable
@@ -166,12 +174,14 @@ class OtlpCaptureService(Protocol):
 OtlpCaptureServiceTag: Final = Tag[OtlpCaptureService]("otlp_capture.OtlpCaptureService")
 
 
-_LoadFailure: TypeAlias = InvalidSessionId | SessionNotFound | MetadataCorrupted | StorageFailure
+_LoadFailure: TypeAlias = (
+    InvalidSessionId | SessionNotFound | MetadataCorrupted | SessionTakenOver | StorageFailure
+)
 
 
-def _as_capture_error(session_id: str, error: LoadError) -> _LoadFailure:
+def _as_capture_error(session_id: str, error: LoadError | SessionTakenOver) -> _LoadFailure:
     match error:
-        case InvalidSessionId() | SessionNotFound() | MetadataCorrupted():
+        case InvalidSessionId() | SessionNotFound() | MetadataCorrupted() | SessionTakenOver():
             return error
         case _:
             return StorageFailure(session_id, error)
@@ -183,6 +193,8 @@ class _CaptureService:
     ) -> None:
         self._storage, self._clock = storage, clock
         self._tasks, self._settings = tasks, settings
+        self._spooling = Spooling(storage, settings.spool_directory, settings.spool_budget_bytes)
+        self._is_recovering = False
         self._workers = anyio.Semaphore(_WORKERS)
         self._recordings: dict[str, Recording] = {}
         self._locks = WeakValueDictionary[str, anyio.Lock]()
@@ -208,14 +220,48 @@ class _CaptureService:
             capture=config.switches,
         )
         async with self._opening(config.session_id):
+            return await self._start(metadata)
+
+    async def _start(
+        self, metadata: CaptureSessionMetadata
+    ) -> Outcome[CaptureSessionMetadata, CaptureError]:
+        session_id = metadata.session_id
+        placed = await self._spooling.place(session_id)
+        if isinstance(placed, Failure):
+            error = placed.failure()
+            if isinstance(error, HeldElsewhere):
+                return Failure(await self._held_elsewhere(session_id))
+            return Failure(StorageFailure(session_id, error))
+        place = placed.unwrap()
+        async with _given_up(place) as ending:
+            if place is None and self._settings.durability == "spool":
+                return Failure(_NO_SPOOL)
+            if place is not None:
+                metadata = attrs.evolve(metadata, recorder_id=place.claim.recorder_id)
             created = await create_session(self._storage, metadata)
             if isinstance(created, Failure):
-                error = created.failure()
-                if isinstance(error, SessionAlreadyExists):
-                    return Failure(error)
-                return Failure(StorageFailure(config.session_id, error))
-            self._recordings[config.session_id] = self._record(created.unwrap())
+                failed = created.failure()
+                if isinstance(failed, SessionAlreadyExists):
+                    return Failure(failed)
+                return Failure(StorageFailure(session_id, failed))
+            if place is not None:
+                readied = await self._ready(place)
+                if isinstance(readied, Failure):
+                    return Failure(StorageFailure(session_id, readied.failure()))
+            ending.keep()
+            self._recordings[session_id] = self._record(created.unwrap(), place)
+        self._recover_others()
         return Success(metadata)
+
+    async def _ready(self, place: SpoolPlace) -> Outcome[None, StorageError]:
+        """Make a session's folder ready for a session that begins.
+
+        What is in it belonged to another one of its name, which is gone.
+        """
+        moved = await self._spooling.set_aside(place)
+        if isinstance(moved, Failure):
+            return moved
+        return await place.sign()
 
     async def resume_capture(
         self, session_id: str
@@ -303,7 +349,12 @@ class _CaptureService:
         said = unix_nano(metadata.last_checkpoint_time or metadata.start_time)
         return max(self._clock.time_ns() - said, 0)
 
-    def _record(self, stored: StoredSession, index: SessionIndex = _EMPTY) -> Recording:
+    def _record(
+        self,
+        stored: StoredSession,
+        place: SpoolPlace | None,
+        index: SessionIndex = _EMPTY,
+    ) -> Recording:
         return Recording(
             self._storage,
             self._clock,
@@ -311,6 +362,7 @@ class _CaptureService:
             self._workers,
             self._settings,
             stored,
+            place,
             index.segments,
         )
 
@@ -321,6 +373,29 @@ class _CaptureService:
             return await self._take_up(session_id) if recording is None else Success(recording)
 
     async def _take_up(self, session_id: str) -> Outcome[Recording, CaptureError]:
+        checked = check_session_id(session_id)
+        if isinstance(checked, Failure):
+            return checked
+        placed = await self._spooling.place(session_id)
+        if isinstance(placed, Failure):
+            error = placed.failure()
+            if isinstance(error, HeldElsewhere):
+                why = await self._why_not_recorded(session_id)
+                if isinstance(why, SessionAlreadyActive):
+                    return Failure(attrs.evolve(why, is_held_here=True))
+                return Failure(why)
+            return Failure(StorageFailure(session_id, error))
+        place = placed.unwrap()
+        async with _given_up(place) as ending:
+            taken = await self._take_up_in(session_id, place)
+            if isinstance(taken, Success):
+                ending.keep()
+        self._recover_others()
+        return taken
+
+    async def _take_up_in(
+        self, session_id: str, place: SpoolPlace | None
+    ) -> Outcome[Recording, CaptureError]:
         loaded = await load_session(self._storage, session_id)
         if isinstance(loaded, Failure):
             return Failure(_as_capture_error(session_id, loaded.failure()))
@@ -328,8 +403,12 @@ class _CaptureService:
         if metadata.status != "active":
             return Failure(SessionEnded(session_id, metadata.end_reason or metadata.status))
         idle_ns = self._idle_ns(metadata)
-        if idle_ns < _ORPHANED_NS:
+        if idle_ns < _ORPHANED_NS and not _died_here(metadata, place):
             return Failure(SessionAlreadyActive(session_id, idle_ns / 1e9))
+        if place is not None:
+            published = await self._spooling.publish(place)
+            if isinstance(published, Failure):
+                return Failure(StorageFailure(session_id, published.failure()))
         indexed = await index_session(self._storage, session_id)
         if isinstance(indexed, Failure):
             return Failure(StorageFailure(session_id, indexed.failure()))
@@ -339,6 +418,7 @@ class _CaptureService:
         claim = attrs.evolve(
             counted(uncounted(metadata), index.segments),
             last_checkpoint_time=moment(self._clock.time_ns()),
+            recorder_id=place.claim.recorder_id if place is not None else None,
         )
         claimed = await save_session(self._storage, claim, loaded.unwrap().etag)
         if isinstance(claimed, Failure):
@@ -346,8 +426,101 @@ class _CaptureService:
             if isinstance(error, SessionTakenOver):
                 return Failure(error)
             return Failure(StorageFailure(session_id, error))
-        self._recordings[session_id] = self._record(claimed.unwrap(), index)
+        if place is not None:
+            signed = await place.sign()
+            if isinstance(signed, Failure):
+                return Failure(StorageFailure(session_id, signed.failure()))
+        self._recordings[session_id] = self._record(claimed.unwrap(), place, index)
         return Success(self._recordings[session_id])
+
+    def _recover_others(self) -> None:
+        """See once, in the background, to what processes that died left of other sessions."""
+        if not self._is_recovering:
+            self._is_recovering = True
+            self._tasks.start_soon(self._recover_all)
+
+    async def _recover_all(self) -> None:
+        for outcome in await self._recover_each():
+            if isinstance(outcome, Failure):
+                _log.warning("Something stays in the spool: %s", outcome.failure().message)
+
+    async def _recover_each(self) -> list[Outcome[Recovered, CaptureError]]:
+        opened = await self._spooling.folder()
+        if isinstance(opened, Failure):
+            return [Failure(StorageFailure(None, opened.failure()))]
+        spool = opened.unwrap()
+        if spool is None:
+            return []
+        session_ids = await anyio.to_thread.run_sync(spool.session_ids)
+        return [
+            outcome
+            for session_id in session_ids
+            if (outcome := await self._recover_one(session_id)) is not None
+        ]
+
+    async def _recover_one(self, session_id: str) -> Outcome[Recovered, CaptureError] | None:
+        """See to what is left of one session; None where somebody has it."""
+        async with self._opening(session_id):
+            if self._live(session_id) is not None:
+                return None
+            placed = await self._spooling.place(session_id)
+            if isinstance(placed, Failure):
+                error = placed.failure()
+                if isinstance(error, HeldElsewhere):
+                    return None
+                return Failure(StorageFailure(session_id, error))
+            place = placed.unwrap()
+            assert place is not None, "the spool is there"
+            async with _given_up(place) as ending:
+                recovered = await self._spooling.recover(place)
+                if isinstance(recovered, Success) and recovered.unwrap().is_over:
+                    ending.removes = True
+        if isinstance(recovered, Failure):
+            return Failure(_as_capture_error(session_id, recovered.failure()))
+        return recovered
+
+    async def _held_elsewhere(self, session_id: str) -> CaptureError:
+        loaded = await load_session(self._storage, session_id)
+        if isinstance(loaded, Success):
+            return SessionAlreadyExists(session_id, loaded.unwrap().metadata.status)
+        if isinstance(loaded.failure(), SessionNotFound):
+            return SessionAlreadyActive(session_id, 0.0, is_held_here=True)
+        return _as_capture_error(session_id, loaded.failure())
+
+
+@attrs.define
+class _Ending:
+    """What becomes of a place in the spool at the end of a block."""
+
+    removes: bool
+    keeps: bool = False
+
+    def keep(self) -> None:
+        self.keeps = True
+
+
+@asynccontextmanager
+async def _given_up(place: SpoolPlace | None) -> AsyncGenerator[_Ending]:
+    """Give a place in the spool up at the end of the block, unless it is to be kept.
+
+    The folder stays where somebody left something in it, for the session to be taken up by.
+    """
+    ending = _Ending(removes=place is not None and place.claim.last_recorder_id is None)
+    try:
+        yield ending
+    finally:
+        if place is not None and not ending.keeps:
+            with anyio.CancelScope(shield=True):
+                await (place.remove() if ending.removes else place.leave())
+
+
+def _died_here(metadata: CaptureSessionMetadata, place: SpoolPlace | None) -> bool:
+    """Tell whether who recorded the session last is a process of this machine that has ended."""
+    return (
+        place is not None
+        and metadata.recorder_id is not None
+        and metadata.recorder_id == place.claim.last_recorder_id
+    )
 
 
 def capture_service(settings: CaptureSettings = DEFAULT_SETTINGS) -> Layer[InvalidConfig]:

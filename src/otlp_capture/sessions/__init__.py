@@ -10,6 +10,7 @@ from otlp_capture.sessions.catalogue import discard_session as discard_session
 from otlp_capture.sessions.catalogue import list_sessions as list_sessions
 from otlp_capture.sessions.catalogue import load_session as load_session
 from otlp_capture.sessions.catalogue import save_session as save_session
+from otlp_capture.sessions.counters import LiveCounts as LiveCounts
 from otlp_capture.sessions.counters import counted as counted
 from otlp_capture.sessions.counters import uncounted as uncounted
 from otlp_capture.sessions.document import SessionDocument as SessionDocument
@@ -33,7 +34,10 @@ from otlp_capture.sessions.index import index_session as index_session
 from otlp_capture.sessions.index import save_manifest as save_manifest
 from otlp_capture.sessions.keys import InvalidSessionId as InvalidSessionId
 from otlp_capture.sessions.keys import check_session_id as check_session_id
+from otlp_capture.sessions.keys import key_of_spool_name as key_of_spool_name
+from otlp_capture.sessions.keys import parse_segment_key as parse_segment_key
 from otlp_capture.sessions.keys import session_prefix as session_prefix
+from otlp_capture.sessions.keys import spool_name as spool_name
 from otlp_capture.sessions.manifest import FrameTable as FrameTable
 from otlp_capture.sessions.manifest import SegmentIndex as SegmentIndex
 from otlp_capture.sessions.metadata import CaptureSessionMetadata as CaptureSessionMetadata
@@ -46,10 +50,14 @@ from otlp_capture.sessions.metadata import metadata_document as metadata_documen
 from otlp_capture.sessions.reader import ReadError as ReadError
 from otlp_capture.sessions.reader import RequestReader as RequestReader
 from otlp_capture.sessions.reader import StoredRequest as StoredRequest
+from otlp_capture.sessions.recount import recount_session as recount_session
+from otlp_capture.sessions.segments import KeptFrame as KeptFrame
 from otlp_capture.sessions.segments import NewFrame as NewFrame
 from otlp_capture.sessions.segments import OpenSegment as OpenSegment
+from otlp_capture.sessions.segments import SegmentTally as SegmentTally
 from otlp_capture.sessions.writer import DEFAULT_LINGER_S as DEFAULT_LINGER_S
 from otlp_capture.sessions.writer import DEFAULT_SEGMENT_BYTES as DEFAULT_SEGMENT_BYTES
+from otlp_capture.sessions.writer import FrameWriter as FrameWriter
 from otlp_capture.sessions.writer import ObjectWriter as ObjectWriter
 
 __all__ = [
@@ -64,8 +72,11 @@ __all__ = [
     "Frame",
     "FrameRef",
     "FrameTable",
+    "FrameWriter",
     "Headers",
     "InvalidSessionId",
+    "KeptFrame",
+    "LiveCounts",
     "LoadError",
     "MetadataCorrupted",
     "NewFrame",
@@ -76,6 +87,7 @@ __all__ = [
     "RequestReader",
     "SegmentCorrupted",
     "SegmentIndex",
+    "SegmentTally",
     "SessionAlreadyExists",
     "SessionDocument",
     "SessionIndex",
@@ -96,12 +108,16 @@ __all__ = [
     "in_order",
     "index_frames",
     "index_session",
+    "key_of_spool_name",
     "list_sessions",
     "load_session",
     "metadata_document",
+    "parse_segment_key",
     "read_frames",
+    "recount_session",
     "save_manifest",
     "save_session",
     "session_prefix",
+    "spool_name",
     "uncounted",
 ]

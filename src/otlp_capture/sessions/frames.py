@@ -56,12 +56,21 @@ Headers: TypeAlias = tuple[tuple[str, str], ...]
 
 @attrs.frozen
 class SegmentCorrupted:
-    """A stored segment stops making sense at *offset*."""
+    """A stored segment stops making sense at *offset*.
+
+    Attributes:
+        key: which segment.
+        offset: where the frame begins that makes none.
+        reason: what is wrong.
+        part: what of the frame it is.
+        is_torn: the segment ends within the frame, as one does whose writer was interrupted.
+    """
 
     key: str
     offset: int
     reason: str
     part: Literal["framing", "compression", "content"] = "framing"
+    is_torn: bool = attrs.field(default=False, eq=False)
     retryable: ClassVar[bool] = False
 
     @property
@@ -414,4 +423,4 @@ def _foreign_json(text: bytes, signal: Signal) -> Outcome[bytes, InvalidRequest 
 
 
 def _corrupted(key: str, offset: int, error: GzipError) -> SegmentCorrupted:
-    return SegmentCorrupted(key, offset, error.message)
+    return SegmentCorrupted(key, offset, error.message, is_torn=isinstance(error, GzipTorn))

@@ -99,6 +99,26 @@ def new_segment_key(session_id: str, signal: Signal, received_unix_nano: int) ->
     return f"{raw_prefix(session_id)}{arrival:%Y-%m-%d/%H}/{name}"
 
 
+def spool_name(key: str) -> str:
+    """Return how a segment is called in a spool folder of its session, which is flat.
+
+    >>> spool_name("sessions/a/raw/2026-11-23/01/traces-1763861000000-x.otlp.gz")
+    '2026-11-23_01_traces-1763861000000-x.otlp.gz'
+    """
+    day, hour, name = key.rsplit("/", 3)[1:]
+    return f"{day}_{hour}_{name}"
+
+
+def key_of_spool_name(session_id: str, name: str) -> str | None:
+    """Return the key that a file of a spool is to have; None where it is no segment.
+
+    >>> key_of_spool_name("a", "2026-11-23_01_traces-1763861000000-x.otlp.gz")
+    'sessions/a/raw/2026-11-23/01/traces-1763861000000-x.otlp.gz'
+    """
+    key = raw_prefix(session_id) + name.replace("_", "/", 2)
+    return key if parse_segment_key(key) is not None else None
+
+
 def parse_segment_key(key: str) -> SegmentName | None:
     """Read a segment's key, whoever wrote it; None where it is not the key of a segment.
 

@@ -163,7 +163,16 @@ def _services(request: bytes, signal: Signal) -> tuple[str, ...]:
 
 def segment_checksum(segment: bytes) -> str:
     """Return the checksum of a whole segment as the manifest writes it."""
-    return f"crc32:{crc32(segment):08x}"
+    return checksum_text(crc32(segment))
+
+
+def checksum_text(crc: int) -> str:
+    """Return a CRC-32 as the manifest writes it.
+
+    >>> checksum_text(255)
+    'crc32:000000ff'
+    """
+    return f"crc32:{crc:08x}"
 
 
 def encode_manifest(segments: Iterable[SegmentIndex]) -> bytes:

@@ -97,6 +97,8 @@ class CaptureSessionMetadata:
         labels: for selection.
         capture: what it records, and when it ends by itself.
         end_reason: why it ended; None while it is active, or where another writer did not say.
+        recorder_id: who records it, as the spool of that process says, too; None: nobody, or one
+            without a spool.
         unknown: fields of other writers, kept as they are, also those inside ours.
     """
 
@@ -120,6 +122,7 @@ class CaptureSessionMetadata:
     labels: Mapping[str, str] = attrs.field(factory=dict[str, str], converter=_copied)
     capture: CaptureSwitches = CaptureSwitches()
     end_reason: EndReason | None = None
+    recorder_id: str | None = None
     unknown: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
 
     @property
@@ -296,7 +299,7 @@ def _labels(value: Any) -> dict[str, str]:
 
 _FIELDS: Final[Mapping[str, _Reader]] = {
     **dict.fromkeys(("session_id", "s3_prefix", "created_by"), _text),
-    **dict.fromkeys(("diagnostic_session_id", "description"), _text),
+    **dict.fromkeys(("diagnostic_session_id", "description", "recorder_id"), _text),
     **dict.fromkeys(("start_time", "end_time", "last_checkpoint_time"), _time),
     **dict.fromkeys(("captured_traces", "captured_metrics", "captured_logs"), _count),
     **dict.fromkeys(("total_size_bytes", "total_raw_bytes", "schema_version"), _count),

@@ -4,13 +4,14 @@ Requests that arrive within a short linger share an object.
 """
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 import anyio
 from anyio.abc import TaskGroup
 
 from otlp_capture.otlp import Signal
 from otlp_capture.result import Failure, Outcome, Success
+from otlp_capture.sessions.frames import Frame
 from otlp_capture.sessions.manifest import SegmentIndex
 from otlp_capture.sessions.segments import KeptFrame, NewFrame, OpenSegment
 from otlp_capture.storage import S3Storage, StorageError, StorageFault
@@ -20,11 +21,47 @@ DEFAULT_SEGMENT_BYTES: Final = 4 << 20
 _PARALLEL_PUTS: Final = 4
 
 
+class FrameWriter(Protocol):
+    """Keeps frames, in one way or another, and publishes the segments that they make."""
+
+    @property
+    def unsettled_bytes(self) -> int:
+        """Bytes of frames that are neither kept nor refused yet."""
+        ...
+
+    async def append(self, new: NewFrame) -> Outcome[KeptFrame, StorageError]:
+        """Return once the frame is kept, as durably as this writer keeps it.
+
+        Cancelling the caller does not take the frame back: it may be kept all the same.
+
+        Fails with:
+            StorageError: it could not be kept.
+        """
+        ...
+
+    async def drain(self) -> Outcome[None, StorageError]:
+        """Publish all that was appended until now.
+
+        Fails with:
+            StorageError: something that was acknowledged is not published yet.
+        """
+        ...
+
+    async def close(self) -> Outcome[None, StorageError]:
+        """Take no more, and publish all that was appended.
+
+        Fails with:
+            StorageError: something that was acknowledged is not published.
+        """
+        ...
+
+
 class _Batch:
     """An open segment, and the fate that those who wait for it share."""
 
     def __init__(self, segment: OpenSegment) -> None:
         self.segment = segment
+        self.kept: list[KeptFrame] = []
         self.sealed = anyio.Event()
         self.settled = anyio.Event()
         self.error: StorageError | None = None
@@ -37,7 +74,8 @@ class ObjectWriter:
         storage: where the objects go.
         session_id: whose they are.
         tasks: owns the publishing, so that a caller who is cancelled leaves it alone.
-        published: told of each segment that is stored, before those who wait for it.
+        kept: told of each frame that is stored, before those who wait for it.
+        published: told of each segment that is stored.
         linger_s: how long a segment waits for company, in seconds.
         segment_bytes: the size that ends the wait.
     """
@@ -47,13 +85,14 @@ class ObjectWriter:
         storage: S3Storage,
         session_id: str,
         tasks: TaskGroup,
+        kept: Callable[[Signal, Frame], None],
         published: Callable[[SegmentIndex], None],
         *,
         linger_s: float = DEFAULT_LINGER_S,
         segment_bytes: int = DEFAULT_SEGMENT_BYTES,
     ) -> None:
         self._storage, self._session_id, self._tasks = storage, session_id, tasks
-        self._published = published
+        self._kept, self._published = kept, published
         self._linger_s, self._segment_bytes = linger_s, segment_bytes
         self._open: dict[Signal, _Batch] = {}
         self._unsettled: set[_Batch] = set()
@@ -77,22 +116,27 @@ class ObjectWriter:
             return Failure(_cut_short(""))
         batch = self._open.get(new.signal) or self._begin(new)
         kept = batch.segment.add(new)
+        batch.kept.append(kept)
         if batch.segment.size_bytes >= self._segment_bytes:
             self._seal(batch)
         await batch.settled.wait()
         return Success(kept) if batch.error is None else Failure(batch.error)
 
-    async def close(self) -> None:
+    async def close(self) -> Outcome[None, StorageError]:
         """Take no more, and return when all that was appended is settled."""
         self._is_closed = True
-        await self.drain()
+        return await self.drain()
 
-    async def drain(self) -> None:
-        """Seal what is open, and return when all that was appended until now is settled."""
+    async def drain(self) -> Outcome[None, StorageError]:
+        """Seal what is open, and return when all that was appended until now is settled.
+
+        It never fails: nothing is acknowledged that is not stored.
+        """
         for batch in tuple(self._open.values()):
             self._seal(batch)
         for batch in tuple(self._unsettled):
             await batch.settled.wait()
+        return Success(None)
 
     def _begin(self, new: NewFrame) -> _Batch:
         batch = _Batch(OpenSegment(self._session_id, new))
@@ -119,6 +163,8 @@ class ObjectWriter:
                 batch.error = stored.failure()
                 return
             batch.error = None
+            for each in batch.kept:
+                self._kept(batch.segment.signal, each.frame)
             self._published(sealed.index)
         finally:
             self._seal(batch)

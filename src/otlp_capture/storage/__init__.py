@@ -21,6 +21,7 @@ from otlp_capture.storage.errors import StorageUnusable as StorageUnusable
 from otlp_capture.storage.keys import key_fault as key_fault
 from otlp_capture.storage.keys import prefix_fault as prefix_fault
 from otlp_capture.storage.local import local_storage as local_storage
+from otlp_capture.storage.local_directories import make_root as make_root
 from otlp_capture.storage.local_errors import local_error as local_error
 from otlp_capture.storage.memory import memory_storage as memory_storage
 from otlp_capture.storage.objects import ByteRange as ByteRange
@@ -66,6 +67,7 @@ __all__ = [
     "key_fault",
     "local_error",
     "local_storage",
+    "make_root",
     "memory_storage",
     "prefix_fault",
     "s3_storage",

@@ -8,9 +8,6 @@ from otlp_capture.storage.errors import InvalidKey
 SPOOL: Final = ".spool"
 """The first segment that no key has: stores and spools keep their own files there."""
 
-SEGMENTS: Final = "segments"
-"""The folder in it that a recorder spools into."""
-
 LONGEST_KEY_BYTES: Final = 1024
 """Source: Amazon S3 User Guide, "Naming Amazon S3 objects"."""
 

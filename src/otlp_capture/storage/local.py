@@ -18,7 +18,7 @@ from otlp_capture.storage.errors import (
     StorageError,
     StorageUnusable,
 )
-from otlp_capture.storage.keys import SEGMENTS, SPOOL, key_fault, prefix_fault
+from otlp_capture.storage.keys import SPOOL, key_fault, prefix_fault
 from otlp_capture.storage.local_directories import make_root
 from otlp_capture.storage.local_errors import local_error
 from otlp_capture.storage.local_files import LocalFiles, prepare
@@ -81,7 +81,7 @@ class _LocalStorage:
 
     @property
     def spool_directory(self) -> Path:
-        return Path(self._files.root, SPOOL, SEGMENTS)
+        return Path(self._files.root, SPOOL)
 
     async def publish_file(self, path: Path, key: str) -> Outcome[StoredObject, StorageError]:
         def move() -> Outcome[StoredObject, StorageError]:

@@ -1,0 +1,197 @@
+"""What a capture service has in the spool: claimed by session, and recovered where others died."""
+
+import logging
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+import attrs
+
+from otlp_capture.capture.model import CaptureSettings, Durability
+from otlp_capture.result import Failure, Outcome, Success
+from otlp_capture.sessions import (
+    LoadError,
+    SessionNotFound,
+    SessionTakenOver,
+    load_session,
+    recount_session,
+)
+from otlp_capture.spool import (
+    Recovered,
+    SpoolBudget,
+    SpoolClaim,
+    SpoolFolder,
+    open_spool,
+    publish_leftovers,
+    quarantine,
+)
+from otlp_capture.storage import S3Storage, StorageError, local_error
+
+_log = logging.getLogger(__name__)
+
+
+@attrs.frozen(eq=False)
+class SpoolPlace:
+    """What a session has in the spool.
+
+    Attributes:
+        spool: the spool.
+        claim: the session's folder there, held by this process.
+        budget: what all sessions of the spool share.
+    """
+
+    spool: SpoolFolder
+    claim: SpoolClaim
+    budget: SpoolBudget
+
+    async def sign(self) -> Outcome[None, StorageError]:
+        """Write down that this process records the session.
+
+        Fails with:
+            StorageError: the file system refused.
+        """
+        try:
+            await anyio.to_thread.run_sync(self.claim.sign)
+        except OSError as error:
+            return Failure(local_error(error, self.spool.name, self.claim.session_id))
+        return Success(None)
+
+    async def leave(self) -> None:
+        """Leave the folder to another process."""
+        await anyio.to_thread.run_sync(self.claim.release)
+
+    async def remove(self) -> None:
+        """Leave the folder, and remove it where it is empty."""
+        await anyio.to_thread.run_sync(self.claim.remove)
+
+
+@attrs.frozen
+class HeldElsewhere:
+    """Another process of this machine has the session's folder."""
+
+
+def durability(settings: CaptureSettings, place: SpoolPlace | None) -> Durability:
+    """Return how requests are kept: in the spool, if it is not said and there is one."""
+    if settings.durability is not None:
+        return settings.durability
+    return "object" if place is None else "spool"
+
+
+class Spooling:
+    """The spool of a service: opened when it is first needed.
+
+    Args:
+        storage: whose spool it is.
+        directory: where it is, for stores that say nothing of it.
+        budget_bytes: how much it may hold.
+    """
+
+    def __init__(self, storage: S3Storage, directory: Path | None, budget_bytes: int) -> None:
+        self._storage, self._directory = storage, directory
+        self.budget = SpoolBudget(budget_bytes)
+        self._opening = anyio.Lock()
+        self._opened: Outcome[SpoolFolder | None, StorageError] | None = None
+
+    async def folder(self) -> Outcome[SpoolFolder | None, StorageError]:
+        """Return the spool; None where there can be none.
+
+        Fails with:
+            StorageError: its folder cannot be made or read.
+        """
+        async with self._opening:
+            if not isinstance(self._opened, Success):
+                self._opened = await anyio.to_thread.run_sync(self._open)
+            return self._opened
+
+    def _open(self) -> Outcome[SpoolFolder | None, StorageError]:
+        opened = open_spool(self._storage, self._directory)
+        spool = opened.value_or(None)
+        if spool is not None:
+            self.budget.used_bytes += spool.size_bytes()
+        return opened
+
+    async def place(
+        self, session_id: str
+    ) -> Outcome[SpoolPlace | None, StorageError | HeldElsewhere]:
+        """Take a session's folder in the spool; None where there is no spool.
+
+        Fails with:
+            HeldElsewhere: another process has it.
+            StorageError: the file system refused.
+        """
+        opened = await self.folder()
+        if isinstance(opened, Failure):
+            return opened
+        spool = opened.unwrap()
+        if spool is None:
+            return Success(None)
+        claimed = await anyio.to_thread.run_sync(spool.claim, session_id)
+        if isinstance(claimed, Failure):
+            return claimed
+        claim = claimed.unwrap()
+        if claim is None:
+            return Failure(HeldElsewhere())
+        return Success(SpoolPlace(spool, claim, self.budget))
+
+    async def publish(self, place: SpoolPlace) -> Outcome[Recovered, StorageError]:
+        """Publish what somebody who died left in a session's folder.
+
+        Fails with:
+            StorageError: the store or the spool did not answer well.
+        """
+        published = await publish_leftovers(self._storage, place.spool, place.claim)
+        if isinstance(published, Success):
+            found = published.unwrap()
+            self.budget.give_back(found.size_bytes + found.dropped_bytes)
+            if found.segments or found.dropped_bytes:
+                _log.warning("%s", describe(found))
+        return published
+
+    async def recover(self, place: SpoolPlace) -> Outcome[Recovered, LoadError | SessionTakenOver]:
+        """See to what is left of a session that this process does not record.
+
+        Of an active session it is published, and the session waits to be taken up; of one that has
+        ended it is published, and the session is indexed and counted anew; of one that is gone it
+        is kept aside.
+
+        Fails with:
+            LoadError, SessionTakenOver: the store did not answer well, or the session's metadata
+                cannot be read; what is left stays where it is.
+        """
+        session_id = place.claim.session_id
+        loaded = await load_session(self._storage, session_id)
+        if isinstance(loaded, Failure):
+            if isinstance(loaded.failure(), SessionNotFound):
+                return await self.set_aside(place)
+            return loaded
+        published = await self.publish(place)
+        if isinstance(published, Failure) or loaded.unwrap().metadata.status == "active":
+            return published
+        if published.unwrap().segments:
+            recounted = await recount_session(self._storage, loaded.unwrap())
+            if isinstance(recounted, Failure):
+                return recounted
+        return Success(attrs.evolve(published.unwrap(), is_over=True))
+
+    async def set_aside(self, place: SpoolPlace) -> Outcome[Recovered, StorageError]:
+        """Keep what is left of a session that is gone where it is in nobody's way.
+
+        Fails with:
+            StorageError: the file system refused.
+        """
+        moved = await anyio.to_thread.run_sync(quarantine, place.spool, place.claim)
+        if isinstance(moved, Failure):
+            return moved
+        aside = moved.unwrap()
+        return Success(Recovered(place.claim.session_id, quarantined=aside, is_over=True))
+
+
+def describe(found: Recovered) -> str:
+    """Say in a sentence what was recovered."""
+    text = (
+        f"Session {found.session_id}: {found.requests:,} requests in {found.segments:,} segments "
+        f"came from the spool of a process that did not end well"
+    )
+    if found.dropped_bytes:
+        text += f"; {found.dropped_bytes:,} bytes behind the last whole request are cut off"
+    return f"{text}."

@@ -1,0 +1,127 @@
+"""Where a store's spool lies on this machine.
+
+```
+{spool}/segments/{session-id}/owner                                    locked by who records
+{spool}/segments/{session-id}/{YYYY-MM-DD}_{HH}_{signal}-{ms}-{uuid}.otlp.gz
+{spool}/quarantine/{session-id}-{ms}/…                                 of sessions that are gone
+```
+
+Everything blocks.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import attrs
+
+from otlp_capture.result import Failure, Outcome, Success
+from otlp_capture.sessions import check_session_id
+from otlp_capture.spool.claims import SpoolClaim, claim
+from otlp_capture.storage import S3Storage, StorageError, local_error, make_root
+
+
+@attrs.frozen
+class SpoolFolder:
+    """The spool of one store.
+
+    Attributes:
+        root: its folder, which is there.
+    """
+
+    root: Path
+
+    @property
+    def name(self) -> str:
+        """How errors call it."""
+        return f"the spool {self.root}"
+
+    @property
+    def segments(self) -> Path:
+        """Where sessions have their folders."""
+        return self.root / "segments"
+
+    @property
+    def quarantine(self) -> Path:
+        """Where what belongs to no session any more is kept."""
+        return self.root / "quarantine"
+
+    def session_ids(self) -> list[str]:
+        """Return the sessions that have something here, sorted."""
+        try:
+            names = sorted(path.name for path in self.segments.iterdir())
+        except FileNotFoundError:
+            return []
+        return [name for name in names if isinstance(check_session_id(name), Success)]
+
+    def size_bytes(self) -> int:
+        """Return how much lies in the folders of all sessions."""
+        return sum(
+            entry.stat(follow_symlinks=False).st_size
+            for session_id in self.session_ids()
+            for entry in _entries(self.segments / session_id)
+        )
+
+    def claim(self, session_id: str) -> Outcome[SpoolClaim | None, StorageError]:
+        """Take the folder of a session, which is made where it is missing.
+
+        Returns:
+            None where another process has it.
+
+        Fails with:
+            StorageError: the file system refused.
+        """
+        try:
+            make_root(str(self.segments))
+            return Success(claim(self.segments / session_id, session_id))
+        except OSError as error:
+            return Failure(local_error(error, self.name, session_id))
+
+
+def open_spool(
+    storage: S3Storage, directory: Path | None = None
+) -> Outcome[SpoolFolder | None, StorageError]:
+    """Open the spool of a store.
+
+    Args:
+        storage: whose spool it is.
+        directory: where spools are, for a store that lies on no disk of this machine; without it,
+            the user's folder for the state of programs.
+
+    Returns:
+        None for a store in memory, which outlives no process.
+
+    Fails with:
+        StorageError: the folder cannot be made.
+    """
+    own = storage.spool_directory
+    if own is None and storage.name == "memory:" and directory is None:
+        return Success(None)
+    if own is None:
+        # Each store has a folder of its own, so that nothing is published into another.
+        digest = hashlib.blake2b(storage.name.encode(), digest_size=8).hexdigest()
+        own = (directory or default_directory()) / digest
+    try:
+        make_root(os.path.realpath(own))
+    except OSError as error:
+        return Failure(local_error(error, f"the spool {own}", ""))
+    return Success(SpoolFolder(Path(os.path.realpath(own))))
+
+
+def default_directory() -> Path:
+    """Return where spools are unless one says otherwise.
+
+    Source: XDG Base Directory Specification, XDG_STATE_HOME.
+    """
+    state = os.environ.get("XDG_STATE_HOME")
+    base = Path(state) if state and os.path.isabs(state) else Path.home() / ".local" / "state"  # noqa: PTH117 - a text may be no path
+    return base / "otlp-capture" / "spool"
+
+
+def _entries(folder: Path) -> Iterator["os.DirEntry[str]"]:
+    try:
+        with os.scandir(folder) as entries:
+            yield from entries
+    except FileNotFoundError:
+        return

@@ -1,0 +1,144 @@
+"""From the spool into the store: tried until it is done, in the background."""
+
+import logging
+import random
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import anyio
+import attrs
+from anyio.abc import TaskGroup
+
+from otlp_capture.clock import Clock
+from otlp_capture.result import Failure, Outcome, Success
+from otlp_capture.sessions import SegmentIndex
+from otlp_capture.spool.budget import SpoolBudget
+from otlp_capture.spool.segment import SpoolSegment
+from otlp_capture.storage import S3Storage, SourceUnreadable, StorageError, StorageFault
+
+_log = logging.getLogger(__name__)
+
+_AT_ONCE: Final = 4
+_FIRST_PAUSE_S: Final = 0.5
+_LONGEST_PAUSE_S: Final = 30.0
+
+
+@attrs.define(eq=False)
+class _Parcel:
+    """A sealed segment, and how it fares."""
+
+    segment: SpoolSegment
+    index: SegmentIndex | None
+    attempts: int = 0
+    error: StorageError | None = None
+    is_over: bool = False
+    tried: anyio.Event = attrs.Factory(anyio.Event)
+
+
+class Publisher:
+    """Publishes sealed segments, some at once, each until the store has it.
+
+    Args:
+        storage: where to.
+        tasks: owns the work.
+        clock: tells when to try again.
+        budget: what a published segment returns its room to.
+        published: told of each segment that is in the store; None where its index must be read.
+    """
+
+    def __init__(
+        self,
+        storage: S3Storage,
+        tasks: TaskGroup,
+        clock: Clock,
+        budget: SpoolBudget,
+        published: Callable[[SegmentIndex | None], None],
+    ) -> None:
+        self._storage, self._tasks, self._clock = storage, tasks, clock
+        self._budget, self._published = budget, published
+        self._parcels: set[_Parcel] = set()
+        self._slots = anyio.Semaphore(_AT_ONCE)
+        self._haste = anyio.Event()
+        self._is_closed = False
+
+    def publish(self, segment: SpoolSegment, index: SegmentIndex | None) -> None:
+        """Begin to publish a segment; *index* is what it holds, where that is certain."""
+        parcel = _Parcel(segment, index)
+        self._parcels.add(parcel)
+        if self._is_closed:
+            self._let_go(parcel)
+        else:
+            self._tasks.start_soon(self._deliver, parcel)
+
+    async def hurry(self) -> Outcome[None, StorageError]:
+        """Try at once all that is not published yet, and return when each was tried.
+
+        Fails with:
+            StorageError: of one that is still not published.
+        """
+        waiting = [(parcel, parcel.attempts) for parcel in self._parcels]
+        self._haste.set()
+        self._haste = anyio.Event()
+        for parcel, attempts in waiting:
+            while not parcel.is_over and parcel.attempts == attempts:
+                await parcel.tried.wait()
+        errors = [parcel.error for parcel, _ in waiting if parcel.error is not None]
+        return Failure(errors[0]) if errors else Success(None)
+
+    def close(self) -> None:
+        """Try nothing more; what is not published stays where it is."""
+        self._is_closed = True
+        for parcel in tuple(self._parcels):
+            self._let_go(parcel)
+
+    async def _deliver(self, parcel: _Parcel) -> None:
+        pause_s = _FIRST_PAUSE_S
+        while not parcel.is_over:
+            haste = self._haste
+            async with self._slots:
+                stored = await parcel.segment.publish(self._storage)
+            if isinstance(stored, Success):
+                parcel.error = None
+                self._end(parcel)
+                self._published(parcel.index)
+                return
+            self._note(parcel, stored.failure())
+            if isinstance(stored.failure(), SourceUnreadable):
+                _log.error("What was in %s is lost: somebody removed it", parcel.segment.tally.key)
+                self._end(parcel)
+                return
+            await self._wait(haste, pause_s * random.uniform(0.5, 1.0))  # noqa: S311 - it is jitter
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+    def _note(self, parcel: _Parcel, error: StorageError) -> None:
+        if type(error) is not type(parcel.error):
+            _log.warning("%s is not published yet: %s", parcel.segment.tally.key, error.message)
+        parcel.error = error
+        parcel.attempts += 1
+        parcel.tried.set()
+        parcel.tried = anyio.Event()
+
+    async def _wait(self, haste: anyio.Event, seconds: float) -> None:
+        """Wait for a while, or until somebody is in a hurry."""
+        async with anyio.create_task_group() as waits:
+
+            async def until(awaited: Callable[[], Awaitable[object]]) -> None:
+                await awaited()
+                waits.cancel_scope.cancel()
+
+            deadline_ns = self._clock.monotonic_ns() + round(seconds * 1e9)
+            waits.start_soon(until, haste.wait)
+            waits.start_soon(until, lambda: self._clock.sleep_until(deadline_ns))
+
+    def _let_go(self, parcel: _Parcel) -> None:
+        parcel.error = parcel.error or StorageFault(
+            "The recorder", parcel.segment.tally.key, "Cancelled", "it was shut down before"
+        )
+        self._end(parcel)
+
+    def _end(self, parcel: _Parcel) -> None:
+        parcel.is_over = True
+        self._parcels.discard(parcel)
+        self._budget.give_back(parcel.segment.tally.size_bytes)
+        parcel.segment.close()
+        parcel.tried.set()

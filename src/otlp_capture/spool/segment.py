@@ -1,0 +1,155 @@
+"""A segment on its way into the store: a file that grows by synced appends, or memory."""
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol
+
+from otlp_capture.result import Outcome
+from otlp_capture.sessions import KeptFrame, NewFrame, SegmentIndex, SegmentTally, spool_name
+from otlp_capture.spool.claims import SpoolClaim, sync_folder
+from otlp_capture.storage import S3Storage, StorageError, StoredObject
+
+_PIECES: Final = 512
+"""Fewer than one call takes, IOV_MAX."""
+
+_NEW: Final = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+
+
+class SpoolSegment(Protocol):
+    """A segment that grows until it is sealed, and is published then."""
+
+    @property
+    def tally(self) -> SegmentTally:
+        """What is acknowledged of it."""
+        ...
+
+    def append(self, frames: Sequence[NewFrame]) -> list[KeptFrame]:
+        """Lay *frames* behind the others; they are as durable as they get when this returns.
+
+        Blocks. Where it raises none of them counts, and the segment takes no more.
+
+        Raises:
+            OSError: the file system refused.
+        """
+        ...
+
+    def seal(self) -> SegmentIndex | None:
+        """End the growth; None where the segment may hold more than was acknowledged.
+
+        Blocks.
+        """
+        ...
+
+    async def publish(self, storage: S3Storage) -> Outcome[StoredObject, StorageError]:
+        """Move the segment into the store; where this fails it can be done again."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the segment, wherever it is now."""
+        ...
+
+
+SegmentMaker = Callable[[NewFrame], SpoolSegment]
+
+
+class FileSegment:
+    """A segment in a file, locked by this process.
+
+    Args:
+        claim: the session whose segment it is.
+        first: the frame that it begins with; it is not added yet.
+
+    Raises:
+        OSError: the file system refused.
+    """
+
+    def __init__(self, claim: SpoolClaim, first: NewFrame) -> None:
+        self.tally = SegmentTally(claim.session_id, first)
+        self.path = claim.folder / spool_name(self.tally.key)
+        self._descriptor = os.open(self.path, _NEW, 0o666)
+        self._is_damaged = False
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            sync_folder(claim.folder)
+        except BaseException:
+            self.close()
+            self.path.unlink(missing_ok=True)
+            raise
+
+    def append(self, frames: Sequence[NewFrame]) -> list[KeptFrame]:
+        """Write *frames*, sync them, and count them."""
+        # What is not known to be on the disk is never counted, and a sync that failed is never
+        # tried again: the kernel may have dropped what it could not write.
+        self._is_damaged = True
+        write_whole(self._descriptor, [new.member for new in frames])
+        os.fdatasync(self._descriptor)
+        self._is_damaged = False
+        return [self.tally.add(new) for new in frames]
+
+    def seal(self) -> SegmentIndex | None:
+        """Cut off what was not acknowledged, and end the growth."""
+        if self._is_damaged:
+            try:
+                os.ftruncate(self._descriptor, self.tally.size_bytes)
+            except OSError:
+                return None
+        if not self.tally.size_bytes:
+            with contextlib.suppress(OSError):
+                self.path.unlink(missing_ok=True)
+        return self.tally.index()
+
+    async def publish(self, storage: S3Storage) -> Outcome[StoredObject, StorageError]:
+        """Rename the file into the store, or store and remove it."""
+        return await storage.publish_file(self.path, self.tally.key)
+
+    def close(self) -> None:
+        """Close the file, which ends the lock."""
+        os.close(self._descriptor)
+
+
+class MemorySegment:
+    """A segment in memory, which ends with its process.
+
+    Args:
+        session_id: whose segment it is.
+        first: the frame that it begins with; it is not added yet.
+    """
+
+    def __init__(self, session_id: str, first: NewFrame) -> None:
+        self.tally = SegmentTally(session_id, first)
+        self._members: list[bytes] = []
+
+    def append(self, frames: Sequence[NewFrame]) -> list[KeptFrame]:
+        """Keep *frames*, and count them."""
+        self._members += (new.member for new in frames)
+        return [self.tally.add(new) for new in frames]
+
+    def seal(self) -> SegmentIndex:
+        """End the growth."""
+        return self.tally.index()
+
+    async def publish(self, storage: S3Storage) -> Outcome[StoredObject, StorageError]:
+        """Store what was kept."""
+        return await storage.store_raw_data(b"".join(self._members), self.tally.key)
+
+    def close(self) -> None:
+        """Forget what was kept."""
+        self._members.clear()
+
+
+def write_whole(descriptor: int, pieces: Sequence[bytes]) -> None:
+    """Write all of *pieces* where the file ends.
+
+    Raises:
+        OSError: the file system refused; some of it may be written.
+    """
+    for start in range(0, len(pieces), _PIECES):
+        rest: list[bytes | memoryview] = list(pieces[start : start + _PIECES])
+        while rest:
+            written = os.writev(descriptor, rest)
+            while rest and written >= len(rest[0]):
+                written -= len(rest.pop(0))
+            if written:
+                rest[0] = memoryview(rest[0])[written:]

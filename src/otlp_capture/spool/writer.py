@@ -1,0 +1,226 @@
+"""Where frames are kept until they are published: each is acknowledged once it is synced.
+
+Frames that come while others are being synced wait for one sync together.
+"""
+
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import anyio
+import anyio.to_thread
+from anyio.abc import TaskGroup
+
+from otlp_capture.clock import Clock
+from otlp_capture.otlp import Signal
+from otlp_capture.result import Failure, Outcome, Success
+from otlp_capture.sessions import Frame, KeptFrame, NewFrame, SegmentIndex
+from otlp_capture.spool.budget import SpoolBudget
+from otlp_capture.spool.publishing import Publisher
+from otlp_capture.spool.segment import SegmentMaker, SpoolSegment
+from otlp_capture.storage import S3Storage, StorageError, StorageFault, StorageFull, local_error
+
+_log = logging.getLogger(__name__)
+
+DEFAULT_PUBLISH_AFTER_S: Final = 30.0
+DEFAULT_PUBLISH_BYTES: Final = 16 << 20
+
+_NAME: Final = "the spool"
+
+
+class _Commit:
+    """Frames that are synced together, and what becomes of each."""
+
+    def __init__(self) -> None:
+        self.frames: list[NewFrame] = []
+        self.outcomes: dict[int, Outcome[KeptFrame, StorageError]] = {}
+        self.seals_all = False
+        self.settled = anyio.Event()
+
+    def add(self, new: NewFrame) -> int:
+        self.frames.append(new)
+        return len(self.frames) - 1
+
+
+class SpoolWriter:
+    """Keeps each frame in a segment of the spool before it is acknowledged.
+
+    Args:
+        storage: where segments are published to.
+        make: begins a segment, in a file or in memory.
+        tasks: owns the work, so that a caller who is cancelled leaves it alone.
+        clock: tells how old a segment is.
+        budget: how much may be unpublished.
+        kept: told of each frame before it is acknowledged.
+        published: told of each segment that is in the store; None where its index must be read.
+        publish_after_s: the age at which a segment is published, in seconds.
+        publish_bytes: the size at which it is.
+    """
+
+    def __init__(
+        self,
+        storage: S3Storage,
+        make: SegmentMaker,
+        tasks: TaskGroup,
+        clock: Clock,
+        budget: SpoolBudget,
+        kept: Callable[[Signal, Frame], None],
+        published: Callable[[SegmentIndex | None], None],
+        *,
+        publish_after_s: float = DEFAULT_PUBLISH_AFTER_S,
+        publish_bytes: int = DEFAULT_PUBLISH_BYTES,
+    ) -> None:
+        self._make, self._clock, self._budget, self._kept = make, clock, budget, kept
+        self._publish_after_ns, self._publish_bytes = round(publish_after_s * 1e9), publish_bytes
+        self._publisher = Publisher(storage, tasks, clock, budget, published)
+        self._open: dict[Signal, SpoolSegment] = {}
+        self._next = _Commit()
+        self._woken, self._aging = anyio.Event(), anyio.Event()
+        self._ages = deque[tuple[int, SpoolSegment]]()
+        self._due: set[SpoolSegment] = set()
+        self._is_closed = False
+        tasks.start_soon(self._work)
+        tasks.start_soon(self._keep_time)
+        self.unsettled_bytes = 0
+
+    async def append(self, new: NewFrame) -> Outcome[KeptFrame, StorageError]:
+        """Return once the frame is kept.
+
+        Cancelling the caller does not take the frame back: it may be kept all the same.
+
+        Fails with:
+            StorageError: it is not kept: the budget is used up, the disk is full or fails.
+        """
+        if self._is_closed:
+            return Failure(_cut_short())
+        size_bytes = len(new.member)
+        if not self._budget.take(size_bytes):
+            detail = f"its budget of {self._budget.limit_bytes:,} bytes is used up"
+            return Failure(StorageFull(_NAME, "another request", detail))
+        self.unsettled_bytes += size_bytes
+        commit = self._next
+        at = commit.add(new)
+        self._woken.set()
+        await commit.settled.wait()
+        return commit.outcomes[at]
+
+    async def drain(self) -> Outcome[None, StorageError]:
+        """Publish all that was appended until now.
+
+        Fails with:
+            StorageError: something is not published yet. It stays in the spool, and is tried again.
+        """
+        if not self._is_closed:
+            commit = self._next
+            commit.seals_all = True
+            self._woken.set()
+            await commit.settled.wait()
+        return await self._publisher.hurry()
+
+    async def close(self) -> Outcome[None, StorageError]:
+        """Take no more, and publish what can be published.
+
+        Fails with:
+            StorageError: something is not published; it stays in the spool.
+        """
+        drained = await self.drain()
+        self._is_closed = True
+        return drained
+
+    async def _work(self) -> None:
+        """Sync what has come, again and again."""
+        try:
+            while True:
+                await self._woken.wait()
+                self._woken = anyio.Event()
+                with anyio.CancelScope(shield=True):
+                    await self._settle_next()
+        finally:
+            self._is_closed = True
+            self._finish(self._next)
+            self._publisher.close()
+            for segment in self._open.values():
+                segment.close()
+            self._open.clear()
+
+    async def _settle_next(self) -> None:
+        commit, self._next = self._next, _Commit()
+        due, self._due = self._due, set()
+        ended: list[tuple[SpoolSegment, SegmentIndex | None]] = []
+        try:
+            if commit.frames or commit.seals_all or due:
+                await anyio.to_thread.run_sync(self._keep, commit, due, ended)
+        finally:
+            self._finish(commit)
+        if self._ages:
+            self._aging.set()
+        for segment, index in ended:
+            if segment.tally.size_bytes:
+                self._publisher.publish(segment, index)
+            else:
+                segment.close()
+
+    def _finish(self, commit: _Commit) -> None:
+        """Count what is kept, and let those who wait know."""
+        for at, new in enumerate(commit.frames):
+            outcome = commit.outcomes.setdefault(at, Failure(_cut_short()))
+            self.unsettled_bytes -= len(new.member)
+            if isinstance(outcome, Success):
+                self._kept(new.signal, outcome.unwrap().frame)
+            else:
+                self._budget.give_back(len(new.member))
+        commit.settled.set()
+
+    def _keep(
+        self,
+        commit: _Commit,
+        due: set[SpoolSegment],
+        ended: list[tuple[SpoolSegment, SegmentIndex | None]],
+    ) -> None:
+        """Lay frames into the segments of their signals, and end segments. Blocks."""
+        places: dict[Signal, list[int]] = {}
+        for at, new in enumerate(commit.frames):
+            places.setdefault(new.signal, []).append(at)
+        for signal, ats in places.items():
+            kept = self._append(signal, [commit.frames[at] for at in ats])
+            if isinstance(kept, Failure):
+                commit.outcomes.update((at, kept) for at in ats)
+                if (segment := self._open.pop(signal, None)) is not None:
+                    ended.append((segment, segment.seal()))
+            else:
+                commit.outcomes.update(zip(ats, map(Success, kept.unwrap()), strict=True))
+        for signal, segment in tuple(self._open.items()):
+            is_large = segment.tally.size_bytes >= self._publish_bytes
+            if is_large or commit.seals_all or segment in due:
+                del self._open[signal]
+                ended.append((segment, segment.seal()))
+
+    def _append(
+        self, signal: Signal, frames: Sequence[NewFrame]
+    ) -> Outcome[list[KeptFrame], StorageError]:
+        try:
+            segment = self._open.get(signal)
+            if segment is None:
+                segment = self._open[signal] = self._make(frames[0])
+                self._ages.append((self._clock.monotonic_ns() + self._publish_after_ns, segment))
+            return Success(segment.append(frames))
+        except OSError as error:
+            _log.error("A request is refused: %s", error)
+            return Failure(local_error(error, _NAME, "a segment"))
+
+    async def _keep_time(self) -> None:
+        """See to it that segments end at their age."""
+        while True:
+            if not self._ages:
+                self._aging = anyio.Event()
+                await self._aging.wait()
+            deadline_ns, segment = self._ages.popleft()
+            await self._clock.sleep_until(deadline_ns)
+            if segment in self._open.values():
+                self._due.add(segment)
+                self._woken.set()
+
+
+def _cut_short() -> StorageFault:
+    return StorageFault("The recorder", "", "Cancelled", "it was shut down before this was kept")
