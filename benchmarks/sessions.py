@@ -28,6 +28,7 @@ from otlp_capture.otlp import DEFAULT_LIMITS, RequestFacts, Signal
 from otlp_capture.result import or_raise
 from otlp_capture.sessions import (
     Arrival,
+    Frame,
     NewFrame,
     ObjectWriter,
     RequestReader,
@@ -209,13 +210,17 @@ def _checked(size_bytes: int, load: _Load) -> int:
 async def _keep(storage: S3Storage, session_id: str, frames: Sequence[NewFrame]) -> None:
     published: list[SegmentIndex] = []
     async with anyio.create_task_group() as publishing:
-        writer = ObjectWriter(storage, session_id, publishing, published.append)
+        writer = ObjectWriter(storage, session_id, publishing, _nothing, published.append)
         async with anyio.create_task_group() as appending:
             for frame in frames:
                 appending.start_soon(_append, writer, frame)
             await anyio.lowlevel.checkpoint()
             await writer.drain()
     or_raise(await save_manifest(storage, session_id, published))
+
+
+def _nothing(_signal: Signal, _frame: Frame) -> None:
+    """Count nothing."""
 
 
 async def _append(writer: ObjectWriter, frame: NewFrame) -> None:

@@ -14,9 +14,9 @@ from otlp_capture.capture.model import CaptureConfig as CaptureConfig
 from otlp_capture.capture.model import CapturedDataReference as CapturedDataReference
 from otlp_capture.capture.model import CaptureSettings as CaptureSettings
 from otlp_capture.capture.model import Durability as Durability
-from otlp_capture.capture.service import OtlpCaptureService as OtlpCaptureService
+from otlp_capture.capture.protocol import OtlpCaptureService as OtlpCaptureService
+from otlp_capture.capture.protocol import OtlpCaptureServiceTag as OtlpCaptureServiceTag
 from otlp_capture.capture.service import OtlpCaptureServiceLive as OtlpCaptureServiceLive
-from otlp_capture.capture.service import OtlpCaptureServiceTag as OtlpCaptureServiceTag
 from otlp_capture.capture.service import capture_service as capture_service
 
 __all__ = [

@@ -15,14 +15,14 @@ from otlp_capture.capture.errors import (
     SignalNotEnabled,
     StorageFailure,
 )
-from otlp_capture.capture.intake import ClientRequest, prepare
+from otlp_capture.capture.framing import Framer
+from otlp_capture.capture.intake import ClientRequest
 from otlp_capture.capture.model import CapturedDataReference, CaptureSettings
 from otlp_capture.capture.spooling import SpoolPlace, durability
 from otlp_capture.clock import Clock, moment, unix_nano
 from otlp_capture.otlp import Signal
 from otlp_capture.result import Failure, Outcome, Success
 from otlp_capture.sessions import (
-    Arrival,
     CaptureSessionMetadata,
     EndReason,
     Frame,
@@ -39,12 +39,19 @@ from otlp_capture.sessions import (
     save_manifest,
     uncounted,
 )
-from otlp_capture.spool import FileSegment, MemorySegment, SegmentMaker, SpoolBudget, SpoolWriter
+from otlp_capture.spool import (
+    FileSegment,
+    MemorySegment,
+    Publisher,
+    SealedSegment,
+    SegmentMaker,
+    SpoolBudget,
+    SpoolWriter,
+)
 from otlp_capture.storage import S3Storage, StorageError
 
 _log = logging.getLogger(__name__)
 
-_INLINE_BYTES: Final = 32_768
 _MEGABYTE: Final = 1_000_000
 _MINUTE_NS: Final = 60_000_000_000
 _LONGEST_MINUTES: Final = 1e8
@@ -81,12 +88,20 @@ class Recording:
         self._place = place
         self._document = SessionDocument(storage, stored)
         self._segments = {segment.key: segment for segment in segments}
-        self._sequence = _next_sequence(segment.frames for segment in self._segments.values())
+        self._framer = Framer(
+            clock,
+            workers,
+            settings,
+            _next_sequence(segment.frames for segment in self._segments.values()),
+            is_compressed=self._metadata.capture.compression_enabled,
+        )
         self._ending: EndReason | SessionTakenOver | None = None
         self._lock = anyio.Lock()
-        self._tasks, self._workers = tasks, workers
+        self._tasks = tasks
         self._background = anyio.CancelScope()
         self._durability = durability(settings, place)
+        self._budget = SpoolBudget(settings.spool_budget_bytes) if place is None else place.budget
+        self._publisher = Publisher(storage, tasks, clock, self._budget, self._published)
         self._writer = self._open_writer()
         self._saved_requests = self._metadata.captured_requests
         self._saved_at_ns = clock.monotonic_ns()
@@ -96,6 +111,11 @@ class Recording:
     def metadata(self) -> CaptureSessionMetadata:
         """The session as it stands now: each counter includes all that was acknowledged."""
         return self._counts.over(self._metadata)
+
+    @property
+    def place(self) -> SpoolPlace | None:
+        """What the session has in the spool."""
+        return self._place
 
     @property
     def is_live(self) -> bool:
@@ -116,47 +136,22 @@ class Recording:
         refusal = self._refusal(came.signal)
         if refusal is not None:
             return Failure(refusal)
-        switches = self._metadata.capture
-        arrival = Arrival(
-            self._clock.time_ns(),
-            self._sequence,
-            came_as_json=came.encoding == "json",
-            headers=came.headers,
-        )
-        self._sequence += 1
-        work = partial(
-            prepare,
-            came,
-            arrival,
-            self._settings.limits,
-            is_compressed=switches.compression_enabled,
-        )
-        if len(came.body) <= _INLINE_BYTES and came.content_encoding == "identity":
-            prepared = work()
-        else:
-            async with self._workers:
-                prepared = await anyio.to_thread.run_sync(work)
-        if isinstance(prepared, Failure):
-            return prepared
+        framed = await self._framer.frame(came)
+        if isinstance(framed, Failure):
+            return framed
         refusal = self._refusal(came.signal)
         if refusal is not None:
             return Failure(refusal)
-        kept = await self._writer.append(prepared.unwrap())
+        new = framed.unwrap()
+        kept = await self._writer.append(new)
         if isinstance(kept, Failure):
             return Failure(StorageFailure(self._metadata.session_id, kept.failure()))
-        place = kept.unwrap()
-        return Success(
-            CapturedDataReference(
-                key=place.key,
-                offset=place.frame.offset,
-                signal_type=came.signal,
-                timestamp=moment(arrival.received_unix_nano),
-                size_bytes=place.frame.size_bytes,
-                record_count=place.frame.record_count,
-                compressed=switches.compression_enabled,
-                durability=self._durability,
-            )
-        )
+        return Success(self._framer.reference(new, kept.unwrap(), self._durability))
+
+    def adopt(self, segments: Iterable[tuple[SealedSegment, SegmentIndex]]) -> None:
+        """Publish segments that are in the session's folder of the spool already."""
+        for segment, index in segments:
+            self._publisher.put(segment, index)
 
     async def finish(
         self, reason: EndReason
@@ -269,15 +264,14 @@ class Recording:
         if place is not None and self._durability == "spool":
             make = partial(FileSegment, place.claim)
         return SpoolWriter(
-            self._storage,
+            self._publisher,
             make,
             self._tasks,
             self._clock,
-            SpoolBudget(settings.spool_budget_bytes) if place is None else place.budget,
+            self._budget,
             self._kept,
-            self._published,
-            publish_after_s=settings.publish_after_s,
-            publish_bytes=settings.publish_bytes,
+            seal_after_s=settings.publish_after_s,
+            seal_bytes=settings.publish_bytes,
         )
 
     def _kept(self, signal: Signal, frame: Frame) -> None:

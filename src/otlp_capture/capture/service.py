@@ -1,9 +1,9 @@
-"""The documented service: sessions are started, fed, watched and stopped."""
+"""How the capture service works: which sessions it has, and what becomes of each call."""
 
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Final, Protocol, TypeAlias, runtime_checkable
+from typing import Final, TypeAlias
 from weakref import WeakValueDictionary
 
 import anyio
@@ -26,10 +26,11 @@ from otlp_capture.capture.model import (
     check_config,
     check_settings,
 )
+from otlp_capture.capture.protocol import OtlpCaptureService, OtlpCaptureServiceTag
 from otlp_capture.capture.recording import Recording
 from otlp_capture.capture.spooling import HeldElsewhere, Spooling, SpoolPlace
 from otlp_capture.clock import Clock, ClockTag, moment, unix_nano
-from otlp_capture.layer import Layer, Scope, Tag, scoped
+from otlp_capture.layer import Layer, Scope, scoped
 from otlp_capture.otlp import Encoding, Signal
 from otlp_capture.result import Failure, Outcome, Success
 from otlp_capture.sessions import (
@@ -67,111 +68,6 @@ _EMPTY: Final = SessionIndex(())
 _NO_SPOOL: Final = InvalidConfig(
     "durability", "spool", "a store in memory has no spool; it is object or memory"
 )
-
-
-@runtime_checkable
-class OtlpCaptureService(Protocol):
-    """Records OTLP requests into sessions."""
-
-    async def start_capture(
-        self, config: CaptureConfig
-    ) -> Outcome[CaptureSessionMetadata, CaptureError]:
-        """Begin a session.
-
-        Fails with:
-            InvalidSessionId, InvalidConfig: the configuration cannot be.
-            SessionAlreadyExists: the id is taken.
-            StorageFailure: the store did not answer well.
-        """
-        ...
-
-    async def resume_capture(
-        self, session_id: str
-    ) -> Outcome[CaptureSessionMetadata, CaptureError]:
-        """Take up an active session that nobody records any more.
-
-        Its counters are counted anew from what it holds.
-
-        Fails with:
-            InvalidSessionId, SessionNotFound, MetadataCorrupted: there is no such session.
-            SessionEnded: it is not active.
-            SessionAlreadyActive: it had a checkpoint in the last 60 s, or is recorded here.
-            SessionTakenOver: another process was faster.
-            StorageFailure: the store did not answer well.
-        """
-        ...
-
-    async def stop_capture(self, session_id: str) -> Outcome[CaptureSessionMetadata, CaptureError]:
-        """End a session: what came is settled, manifest and metadata are written.
-
-        A session that nobody records any more is counted anew and closed; one that has ended is
-        answered as it is.
-
-        Fails with:
-            InvalidSessionId, SessionNotFound, MetadataCorrupted: there is no such session.
-            SessionAlreadyActive: another process records it.
-            SessionTakenOver: another process has taken it over.
-            StorageFailure: the store did not answer well; call again.
-        """
-        ...
-
-    async def capture_otlp_data(
-        self,
-        session_id: str,
-        data: bytes,
-        signal_type: Signal,
-        *,
-        encoding: Encoding = "protobuf",
-        content_encoding: str = "identity",
-        headers: Headers = (),
-    ) -> Outcome[CapturedDataReference, CaptureError]:
-        """Keep one export request; when this returns a `Success`, it is in the store.
-
-        Args:
-            session_id: a session that this service has started or resumed.
-            data: the body as the client sent it.
-            signal_type: what it is; this cannot be told from the bytes.
-            encoding: `protobuf` or `json`.
-            content_encoding: `identity` or `gzip`.
-            headers: what the frame is to keep of the request's headers: never credentials.
-
-        Fails with:
-            InvalidSessionId, SessionNotFound, MetadataCorrupted: there is no such session.
-            SessionAlreadyActive: there is, but this service does not record it.
-            SessionEnded, SessionTakenOver: it takes no more.
-            SignalNotEnabled: the session does not record this signal.
-            InvalidRequest, RequestTooLarge, CompressionFailure, UnsupportedContentEncoding: the
-                request cannot be kept.
-            StorageFailure: the store did not take it. It may hold it all the same, and then the
-                session has it once more when it is sent again.
-        """
-        ...
-
-    async def get_capture_status(
-        self, session_id: str
-    ) -> Outcome[CaptureSessionMetadata, CaptureError]:
-        """Return a session as it stands.
-
-        That is to the last request where this service records it, else to its last checkpoint.
-
-        Fails with:
-            InvalidSessionId, SessionNotFound, MetadataCorrupted: there is no such session.
-            StorageFailure: the store did not answer well.
-        """
-        ...
-
-    async def list_capture_sessions(
-        self,
-    ) -> Outcome[tuple[CaptureSessionMetadata, ...], CaptureError]:
-        """Return all sessions of the store, in the order of their start.
-
-        Fails with:
-            StorageFailure: the store did not answer well.
-        """
-        ...
-
-
-OtlpCaptureServiceTag: Final = Tag[OtlpCaptureService]("otlp_capture.OtlpCaptureService")
 
 
 _LoadFailure: TypeAlias = (
@@ -278,6 +174,21 @@ class _CaptureService:
             return await recording.unwrap().finish("stopped")
         is_over = isinstance(recording.failure(), SessionEnded)
         return await self.get_capture_status(session_id) if is_over else recording
+
+    async def recover_capture(
+        self, session_id: str
+    ) -> Outcome[CaptureSessionMetadata, CaptureError]:
+        checked = check_session_id(session_id)
+        if isinstance(checked, Failure):
+            return checked
+        recovered = await self._recover_one(session_id)
+        if isinstance(recovered, Failure):
+            return recovered
+        return await self.stop_capture(session_id)
+
+    async def recover_leftovers(self) -> tuple[Outcome[Recovered, CaptureError], ...]:
+        self._is_recovering = True
+        return tuple(await self._recover_each())
 
     async def capture_otlp_data(
         self,
@@ -470,7 +381,8 @@ class _CaptureService:
                     return None
                 return Failure(StorageFailure(session_id, error))
             place = placed.unwrap()
-            assert place is not None, "the spool is there"
+            if place is None:
+                return None
             async with _given_up(place) as ending:
                 recovered = await self._spooling.recover(place)
                 if isinstance(recovered, Success) and recovered.unwrap().is_over:

@@ -34,12 +34,14 @@ from otlp_capture.sessions.index import index_session as index_session
 from otlp_capture.sessions.index import save_manifest as save_manifest
 from otlp_capture.sessions.keys import InvalidSessionId as InvalidSessionId
 from otlp_capture.sessions.keys import check_session_id as check_session_id
+from otlp_capture.sessions.keys import key_in_session as key_in_session
 from otlp_capture.sessions.keys import key_of_spool_name as key_of_spool_name
 from otlp_capture.sessions.keys import parse_segment_key as parse_segment_key
 from otlp_capture.sessions.keys import session_prefix as session_prefix
 from otlp_capture.sessions.keys import spool_name as spool_name
 from otlp_capture.sessions.manifest import FrameTable as FrameTable
 from otlp_capture.sessions.manifest import SegmentIndex as SegmentIndex
+from otlp_capture.sessions.manifest import index_segment as index_segment
 from otlp_capture.sessions.metadata import CaptureSessionMetadata as CaptureSessionMetadata
 from otlp_capture.sessions.metadata import CaptureSwitches as CaptureSwitches
 from otlp_capture.sessions.metadata import EndReason as EndReason
@@ -107,7 +109,9 @@ __all__ = [
     "header_bytes",
     "in_order",
     "index_frames",
+    "index_segment",
     "index_session",
+    "key_in_session",
     "key_of_spool_name",
     "list_sessions",
     "load_session",

@@ -99,6 +99,15 @@ def new_segment_key(session_id: str, signal: Signal, received_unix_nano: int) ->
     return f"{raw_prefix(session_id)}{arrival:%Y-%m-%d/%H}/{name}"
 
 
+def key_in_session(key: str, session_id: str) -> str:
+    """Return the key that a segment has in another session.
+
+    >>> key_in_session("sessions/a/raw/2026-11-23/01/traces-1763861000000-x.otlp.gz", "b")
+    'sessions/b/raw/2026-11-23/01/traces-1763861000000-x.otlp.gz'
+    """
+    return raw_prefix(session_id) + "/".join(key.rsplit("/", 3)[1:])
+
+
 def spool_name(key: str) -> str:
     """Return how a segment is called in a spool folder of its session, which is flat.
 

@@ -3,6 +3,7 @@
 ```
 {spool}/segments/{session-id}/owner                                    locked by who records
 {spool}/segments/{session-id}/{YYYY-MM-DD}_{HH}_{signal}-{ms}-{uuid}.otlp.gz
+{spool}/rings/{name}/…                                                 as sessions have them
 {spool}/quarantine/{session-id}-{ms}/…                                 of sessions that are gone
 ```
 
@@ -43,6 +44,11 @@ class SpoolFolder:
         return self.root / "segments"
 
     @property
+    def rings(self) -> Path:
+        """Where rings have their folders."""
+        return self.root / "rings"
+
+    @property
     def quarantine(self) -> Path:
         """Where what belongs to no session any more is kept."""
         return self.root / "quarantine"
@@ -63,6 +69,10 @@ class SpoolFolder:
             for entry in _entries(self.segments / session_id)
         )
 
+    def claim_ring(self, name: str) -> Outcome[SpoolClaim | None, StorageError]:
+        """Take the folder of a ring, as `claim` takes that of a session."""
+        return self._claim(self.rings, name)
+
     def claim(self, session_id: str) -> Outcome[SpoolClaim | None, StorageError]:
         """Take the folder of a session, which is made where it is missing.
 
@@ -72,11 +82,14 @@ class SpoolFolder:
         Fails with:
             StorageError: the file system refused.
         """
+        return self._claim(self.segments, session_id)
+
+    def _claim(self, parent: Path, name: str) -> Outcome[SpoolClaim | None, StorageError]:
         try:
-            make_root(str(self.segments))
-            return Success(claim(self.segments / session_id, session_id))
+            make_root(str(parent))
+            return Success(claim(parent / name, name))
         except OSError as error:
-            return Failure(local_error(error, self.name, session_id))
+            return Failure(local_error(error, self.name, name))
 
 
 def open_spool(

@@ -13,7 +13,7 @@ from otlp_capture.clock import Clock
 from otlp_capture.result import Failure, Outcome, Success
 from otlp_capture.sessions import SegmentIndex
 from otlp_capture.spool.budget import SpoolBudget
-from otlp_capture.spool.segment import SpoolSegment
+from otlp_capture.spool.segment import SealedSegment
 from otlp_capture.storage import S3Storage, SourceUnreadable, StorageError, StorageFault
 
 _log = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ _LONGEST_PAUSE_S: Final = 30.0
 class _Parcel:
     """A sealed segment, and how it fares."""
 
-    segment: SpoolSegment
+    segment: SealedSegment
     index: SegmentIndex | None
     attempts: int = 0
     error: StorageError | None = None
@@ -61,7 +61,7 @@ class Publisher:
         self._haste = anyio.Event()
         self._is_closed = False
 
-    def publish(self, segment: SpoolSegment, index: SegmentIndex | None) -> None:
+    def put(self, segment: SealedSegment, index: SegmentIndex | None) -> None:
         """Begin to publish a segment; *index* is what it holds, where that is certain."""
         parcel = _Parcel(segment, index)
         self._parcels.add(parcel)
@@ -104,7 +104,7 @@ class Publisher:
                 return
             self._note(parcel, stored.failure())
             if isinstance(stored.failure(), SourceUnreadable):
-                _log.error("What was in %s is lost: somebody removed it", parcel.segment.tally.key)
+                _log.error("What was in %s is lost: somebody removed it", parcel.segment.key)
                 self._end(parcel)
                 return
             await self._wait(haste, pause_s * random.uniform(0.5, 1.0))  # noqa: S311 - it is jitter
@@ -112,7 +112,7 @@ class Publisher:
 
     def _note(self, parcel: _Parcel, error: StorageError) -> None:
         if type(error) is not type(parcel.error):
-            _log.warning("%s is not published yet: %s", parcel.segment.tally.key, error.message)
+            _log.warning("%s is not published yet: %s", parcel.segment.key, error.message)
         parcel.error = error
         parcel.attempts += 1
         parcel.tried.set()
@@ -132,13 +132,13 @@ class Publisher:
 
     def _let_go(self, parcel: _Parcel) -> None:
         parcel.error = parcel.error or StorageFault(
-            "The recorder", parcel.segment.tally.key, "Cancelled", "it was shut down before"
+            "The recorder", parcel.segment.key, "Cancelled", "it was shut down before"
         )
         self._end(parcel)
 
     def _end(self, parcel: _Parcel) -> None:
         parcel.is_over = True
         self._parcels.discard(parcel)
-        self._budget.give_back(parcel.segment.tally.size_bytes)
+        self._budget.give_back(parcel.segment.size_bytes)
         parcel.segment.close()
         parcel.tried.set()

@@ -12,12 +12,14 @@ import attrs
 from otlp_capture.result import Failure, Outcome, Success
 from otlp_capture.sessions import (
     SegmentCorrupted,
+    index_segment,
     key_of_spool_name,
     parse_segment_key,
     read_frames,
 )
 from otlp_capture.spool.claims import SpoolClaim, sync_folder
 from otlp_capture.spool.folder import SpoolFolder
+from otlp_capture.spool.shelf import Shelved
 from otlp_capture.storage import S3Storage, StorageError, local_error, make_root
 
 _log = logging.getLogger(__name__)
@@ -95,6 +97,28 @@ async def publish_leftovers(
                 return published
         found = _added(found, cut)
     return Success(found)
+
+
+def ring_leftovers(spool: SpoolFolder, claim: SpoolClaim) -> list[Shelved]:
+    """Return what the last process that had a ring left of it, each cut at its last whole frame.
+
+    Blocks.
+
+    Raises:
+        OSError: the file system refused.
+    """
+    found: list[Shelved] = []
+    for name in claim.names():
+        path, key = claim.folder / name, key_of_spool_name(claim.session_id, name)
+        segment = None if key is None else parse_segment_key(key)
+        if key is None or segment is None:
+            _set_aside(spool, claim.session_id, path)
+            continue
+        cut = _cut(spool, claim.session_id, path, key)
+        if cut is not None and cut.requests:
+            indexed = index_segment(key, path.read_bytes(), segment.signal, 0)
+            found.append(Shelved(path, indexed.index))
+    return found
 
 
 def _added(found: Recovered, cut: _Cut) -> Recovered:

@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import os
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Final, Protocol
 
 from otlp_capture.result import Outcome
@@ -17,13 +18,30 @@ _PIECES: Final = 512
 _NEW: Final = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 
-class SpoolSegment(Protocol):
-    """A segment that grows until it is sealed, and is published then."""
+class SealedSegment(Protocol):
+    """A segment that does not grow any more, on its way into the store."""
 
     @property
-    def tally(self) -> SegmentTally:
-        """What is acknowledged of it."""
+    def key(self) -> str:
+        """Where it is to lie in the store."""
         ...
+
+    @property
+    def size_bytes(self) -> int:
+        """How much of it is acknowledged."""
+        ...
+
+    async def publish(self, storage: S3Storage) -> Outcome[StoredObject, StorageError]:
+        """Move the segment into the store; where this fails it can be done again."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the segment, wherever it is now."""
+        ...
+
+
+class SpoolSegment(SealedSegment, Protocol):
+    """A segment that grows until it is sealed."""
 
     def append(self, frames: Sequence[NewFrame]) -> list[KeptFrame]:
         """Lay *frames* behind the others; they are as durable as they get when this returns.
@@ -42,12 +60,24 @@ class SpoolSegment(Protocol):
         """
         ...
 
-    async def publish(self, storage: S3Storage) -> Outcome[StoredObject, StorageError]:
-        """Move the segment into the store; where this fails it can be done again."""
+
+class Destination(Protocol):
+    """Where sealed segments go."""
+
+    def put(self, segment: SealedSegment, index: SegmentIndex | None) -> None:
+        """Take a segment over; *index* is what it holds, where that is certain."""
+        ...
+
+    async def hurry(self) -> Outcome[None, StorageError]:
+        """Do at once what is to be done with all segments that were taken over.
+
+        Fails with:
+            StorageError: of one with which it could not be done.
+        """
         ...
 
     def close(self) -> None:
-        """Let go of the segment, wherever it is now."""
+        """Do nothing more; what is not done yet stays where it is."""
         ...
 
 
@@ -77,6 +107,16 @@ class FileSegment:
             self.close()
             self.path.unlink(missing_ok=True)
             raise
+
+    @property
+    def key(self) -> str:
+        """Where it is to lie in the store."""
+        return self.tally.key
+
+    @property
+    def size_bytes(self) -> int:
+        """How much of it is acknowledged."""
+        return self.tally.size_bytes
 
     def append(self, frames: Sequence[NewFrame]) -> list[KeptFrame]:
         """Write *frames*, sync them, and count them."""
@@ -109,6 +149,40 @@ class FileSegment:
         os.close(self._descriptor)
 
 
+class MovedSegment:
+    """A sealed segment whose file lies in another session's folder now.
+
+    Args:
+        claim: that session.
+        path: where the file is until then.
+        index: what it holds, under the key that it is to have.
+
+    Raises:
+        OSError: the file system refused.
+    """
+
+    def __init__(self, claim: SpoolClaim, path: Path, index: SegmentIndex) -> None:
+        self.key, self.size_bytes = index.key, index.size_bytes
+        self._path = claim.folder / spool_name(index.key)
+        self._descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.rename(self._path)
+            sync_folder(claim.folder)
+            sync_folder(path.parent)
+        except BaseException:
+            self.close()
+            raise
+
+    async def publish(self, storage: S3Storage) -> Outcome[StoredObject, StorageError]:
+        """Rename the file into the store, or store and remove it."""
+        return await storage.publish_file(self._path, self.key)
+
+    def close(self) -> None:
+        """Close the file, which ends the lock."""
+        os.close(self._descriptor)
+
+
 class MemorySegment:
     """A segment in memory, which ends with its process.
 
@@ -120,6 +194,16 @@ class MemorySegment:
     def __init__(self, session_id: str, first: NewFrame) -> None:
         self.tally = SegmentTally(session_id, first)
         self._members: list[bytes] = []
+
+    @property
+    def key(self) -> str:
+        """Where it is to lie in the store."""
+        return self.tally.key
+
+    @property
+    def size_bytes(self) -> int:
+        """How much of it is acknowledged."""
+        return self.tally.size_bytes
 
     def append(self, frames: Sequence[NewFrame]) -> list[KeptFrame]:
         """Keep *frames*, and count them."""

@@ -17,9 +17,8 @@ from otlp_capture.otlp import Signal
 from otlp_capture.result import Failure, Outcome, Success
 from otlp_capture.sessions import Frame, KeptFrame, NewFrame, SegmentIndex
 from otlp_capture.spool.budget import SpoolBudget
-from otlp_capture.spool.publishing import Publisher
-from otlp_capture.spool.segment import SegmentMaker, SpoolSegment
-from otlp_capture.storage import S3Storage, StorageError, StorageFault, StorageFull, local_error
+from otlp_capture.spool.segment import Destination, SegmentMaker, SpoolSegment
+from otlp_capture.storage import StorageError, StorageFault, StorageFull, local_error
 
 _log = logging.getLogger(__name__)
 
@@ -47,33 +46,31 @@ class SpoolWriter:
     """Keeps each frame in a segment of the spool before it is acknowledged.
 
     Args:
-        storage: where segments are published to.
+        sealed: where segments go that do not grow any more.
         make: begins a segment, in a file or in memory.
         tasks: owns the work, so that a caller who is cancelled leaves it alone.
         clock: tells how old a segment is.
         budget: how much may be unpublished.
         kept: told of each frame before it is acknowledged.
-        published: told of each segment that is in the store; None where its index must be read.
-        publish_after_s: the age at which a segment is published, in seconds.
-        publish_bytes: the size at which it is.
+        seal_after_s: the age at which a segment grows no more, in seconds.
+        seal_bytes: the size at which it does not.
     """
 
     def __init__(
         self,
-        storage: S3Storage,
+        sealed: Destination,
         make: SegmentMaker,
         tasks: TaskGroup,
         clock: Clock,
         budget: SpoolBudget,
         kept: Callable[[Signal, Frame], None],
-        published: Callable[[SegmentIndex | None], None],
         *,
-        publish_after_s: float = DEFAULT_PUBLISH_AFTER_S,
-        publish_bytes: int = DEFAULT_PUBLISH_BYTES,
+        seal_after_s: float = DEFAULT_PUBLISH_AFTER_S,
+        seal_bytes: int = DEFAULT_PUBLISH_BYTES,
     ) -> None:
-        self._make, self._clock, self._budget, self._kept = make, clock, budget, kept
-        self._publish_after_ns, self._publish_bytes = round(publish_after_s * 1e9), publish_bytes
-        self._publisher = Publisher(storage, tasks, clock, budget, published)
+        self._sealed, self._make, self._clock = sealed, make, clock
+        self._budget, self._kept = budget, kept
+        self._seal_after_ns, self._seal_bytes = round(seal_after_s * 1e9), seal_bytes
         self._open: dict[Signal, SpoolSegment] = {}
         self._next = _Commit()
         self._woken, self._aging = anyio.Event(), anyio.Event()
@@ -106,7 +103,7 @@ class SpoolWriter:
         return commit.outcomes[at]
 
     async def drain(self) -> Outcome[None, StorageError]:
-        """Publish all that was appended until now.
+        """Seal all that was appended until now, and hurry what is sealed on its way.
 
         Fails with:
             StorageError: something is not published yet. It stays in the spool, and is tried again.
@@ -116,7 +113,7 @@ class SpoolWriter:
             commit.seals_all = True
             self._woken.set()
             await commit.settled.wait()
-        return await self._publisher.hurry()
+        return await self._sealed.hurry()
 
     async def close(self) -> Outcome[None, StorageError]:
         """Take no more, and publish what can be published.
@@ -139,7 +136,7 @@ class SpoolWriter:
         finally:
             self._is_closed = True
             self._finish(self._next)
-            self._publisher.close()
+            self._sealed.close()
             for segment in self._open.values():
                 segment.close()
             self._open.clear()
@@ -156,8 +153,8 @@ class SpoolWriter:
         if self._ages:
             self._aging.set()
         for segment, index in ended:
-            if segment.tally.size_bytes:
-                self._publisher.publish(segment, index)
+            if segment.size_bytes:
+                self._sealed.put(segment, index)
             else:
                 segment.close()
 
@@ -191,7 +188,7 @@ class SpoolWriter:
             else:
                 commit.outcomes.update(zip(ats, map(Success, kept.unwrap()), strict=True))
         for signal, segment in tuple(self._open.items()):
-            is_large = segment.tally.size_bytes >= self._publish_bytes
+            is_large = segment.size_bytes >= self._seal_bytes
             if is_large or commit.seals_all or segment in due:
                 del self._open[signal]
                 ended.append((segment, segment.seal()))
@@ -203,7 +200,7 @@ class SpoolWriter:
             segment = self._open.get(signal)
             if segment is None:
                 segment = self._open[signal] = self._make(frames[0])
-                self._ages.append((self._clock.monotonic_ns() + self._publish_after_ns, segment))
+                self._ages.append((self._clock.monotonic_ns() + self._seal_after_ns, segment))
             return Success(segment.append(frames))
         except OSError as error:
             _log.error("A request is refused: %s", error)

@@ -1,0 +1,146 @@
+"""The documented service: sessions are started, fed, watched and stopped."""
+
+from typing import Final, Protocol, runtime_checkable
+
+from otlp_capture.capture.errors import CaptureError
+from otlp_capture.capture.model import CaptureConfig, CapturedDataReference
+from otlp_capture.layer import Tag
+from otlp_capture.otlp import Encoding, Signal
+from otlp_capture.result import Outcome
+from otlp_capture.sessions import CaptureSessionMetadata, Headers
+from otlp_capture.spool import Recovered
+
+
+@runtime_checkable
+class OtlpCaptureService(Protocol):
+    """Records OTLP requests into sessions."""
+
+    async def start_capture(
+        self, config: CaptureConfig
+    ) -> Outcome[CaptureSessionMetadata, CaptureError]:
+        """Begin a session.
+
+        Fails with:
+            InvalidSessionId, InvalidConfig: the configuration cannot be.
+            SessionAlreadyExists: the id is taken.
+            StorageFailure: the store did not answer well.
+        """
+        ...
+
+    async def resume_capture(
+        self, session_id: str
+    ) -> Outcome[CaptureSessionMetadata, CaptureError]:
+        """Take up an active session that nobody records any more.
+
+        Its counters are counted anew from what it holds.
+
+        Fails with:
+            InvalidSessionId, SessionNotFound, MetadataCorrupted: there is no such session.
+            SessionEnded: it is not active.
+            SessionAlreadyActive: it had a checkpoint in the last 60 s, or is recorded here.
+            SessionTakenOver: another process was faster.
+            StorageFailure: the store did not answer well.
+        """
+        ...
+
+    async def stop_capture(self, session_id: str) -> Outcome[CaptureSessionMetadata, CaptureError]:
+        """End a session: what came is settled, manifest and metadata are written.
+
+        A session that nobody records any more is counted anew and closed; one that has ended is
+        answered as it is.
+
+        Fails with:
+            InvalidSessionId, SessionNotFound, MetadataCorrupted: there is no such session.
+            SessionAlreadyActive: another process records it.
+            SessionTakenOver: another process has taken it over.
+            StorageFailure: the store did not answer well; call again.
+        """
+        ...
+
+    async def recover_capture(
+        self, session_id: str
+    ) -> Outcome[CaptureSessionMetadata, CaptureError]:
+        """Bring a session that nobody records to its end, whatever state it is in.
+
+        What its recorder left in the spool of this machine is published; an active session is
+        counted anew and closed, as `stop_capture` does it; one that has ended is indexed and
+        counted anew where something was published.
+
+        Fails with:
+            InvalidSessionId, SessionNotFound, MetadataCorrupted: there is no such session. What
+                the spool had of it is kept aside, and the log says where.
+            SessionAlreadyActive: somebody records it.
+            SessionTakenOver: another process was faster.
+            StorageFailure: the store or the spool did not answer well; call again.
+        """
+        ...
+
+    async def recover_leftovers(self) -> tuple[Outcome[Recovered, CaptureError], ...]:
+        """See to all that processes of this machine left in the spool when they died.
+
+        Of an active session it is published, and the session waits to be taken up or recovered; of
+        one that has ended it is published, and the session is counted anew; of one that is gone
+        it is kept aside.
+
+        Returns:
+            What came of each session, or why it did not.
+        """
+        ...
+
+    async def capture_otlp_data(
+        self,
+        session_id: str,
+        data: bytes,
+        signal_type: Signal,
+        *,
+        encoding: Encoding = "protobuf",
+        content_encoding: str = "identity",
+        headers: Headers = (),
+    ) -> Outcome[CapturedDataReference, CaptureError]:
+        """Keep one export request; when this returns a `Success`, it is in the store.
+
+        Args:
+            session_id: a session that this service has started or resumed.
+            data: the body as the client sent it.
+            signal_type: what it is; this cannot be told from the bytes.
+            encoding: `protobuf` or `json`.
+            content_encoding: `identity` or `gzip`.
+            headers: what the frame is to keep of the request's headers: never credentials.
+
+        Fails with:
+            InvalidSessionId, SessionNotFound, MetadataCorrupted: there is no such session.
+            SessionAlreadyActive: there is, but this service does not record it.
+            SessionEnded, SessionTakenOver: it takes no more.
+            SignalNotEnabled: the session does not record this signal.
+            InvalidRequest, RequestTooLarge, CompressionFailure, UnsupportedContentEncoding: the
+                request cannot be kept.
+            StorageFailure: the store did not take it. It may hold it all the same, and then the
+                session has it once more when it is sent again.
+        """
+        ...
+
+    async def get_capture_status(
+        self, session_id: str
+    ) -> Outcome[CaptureSessionMetadata, CaptureError]:
+        """Return a session as it stands.
+
+        That is to the last request where this service records it, else to its last checkpoint.
+
+        Fails with:
+            InvalidSessionId, SessionNotFound, MetadataCorrupted: there is no such session.
+            StorageFailure: the store did not answer well.
+        """
+        ...
+
+    async def list_capture_sessions(
+        self,
+    ) -> Outcome[tuple[CaptureSessionMetadata, ...], CaptureError]:
+        """Return all sessions of the store, in the order of their start.
+
+        Fails with:
+            StorageFailure: the store did not answer well.
+        """
+        ...
+
+
+OtlpCaptureServiceTag: Final = Tag[OtlpCaptureService]("otlp_capture.OtlpCaptureService")
