@@ -11,6 +11,8 @@ from otlp_capture.capture import CaptureSettings as CaptureSettings
 from otlp_capture.capture import OtlpCaptureService as OtlpCaptureService
 from otlp_capture.capture import OtlpCaptureServiceLive as OtlpCaptureServiceLive
 from otlp_capture.capture import OtlpCaptureServiceTag as OtlpCaptureServiceTag
+from otlp_capture.capture import RingConfig as RingConfig
+from otlp_capture.capture import RingStatus as RingStatus
 from otlp_capture.capture import capture_service as capture_service
 from otlp_capture.clock import Clock as Clock
 from otlp_capture.clock import ClockTag as ClockTag
@@ -65,6 +67,8 @@ __all__ = [
     "OtlpCaptureServiceTag",
     "Outcome",
     "OutcomeFailed",
+    "RingConfig",
+    "RingStatus",
     "S3Config",
     "S3Storage",
     "S3StorageTag",

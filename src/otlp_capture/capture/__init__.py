@@ -16,6 +16,8 @@ from otlp_capture.capture.model import CaptureSettings as CaptureSettings
 from otlp_capture.capture.model import Durability as Durability
 from otlp_capture.capture.protocol import OtlpCaptureService as OtlpCaptureService
 from otlp_capture.capture.protocol import OtlpCaptureServiceTag as OtlpCaptureServiceTag
+from otlp_capture.capture.ring import RingConfig as RingConfig
+from otlp_capture.capture.ring import RingStatus as RingStatus
 from otlp_capture.capture.service import OtlpCaptureServiceLive as OtlpCaptureServiceLive
 from otlp_capture.capture.service import capture_service as capture_service
 
@@ -30,6 +32,8 @@ __all__ = [
     "OtlpCaptureService",
     "OtlpCaptureServiceLive",
     "OtlpCaptureServiceTag",
+    "RingConfig",
+    "RingStatus",
     "SessionAlreadyActive",
     "SessionEnded",
     "SignalNotEnabled",

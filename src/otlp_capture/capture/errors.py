@@ -7,6 +7,7 @@ import attrs
 from otlp_capture.otlp import InvalidRequest, RequestTooLarge, Signal
 from otlp_capture.sessions import (
     InvalidSessionId,
+    LoadError,
     MetadataCorrupted,
     SessionAlreadyExists,
     SessionNotFound,
@@ -150,3 +151,16 @@ CaptureError: TypeAlias = (
     | RequestRefused
 )
 """Everything that `OtlpCaptureService` answers in place of a result."""
+
+_LoadFailure: TypeAlias = (
+    InvalidSessionId | SessionNotFound | MetadataCorrupted | SessionTakenOver | StorageFailure
+)
+
+
+def capture_error(session_id: str, error: LoadError | SessionTakenOver) -> _LoadFailure:
+    """Say what went wrong with a session as the service says it."""
+    match error:
+        case InvalidSessionId() | SessionNotFound() | MetadataCorrupted() | SessionTakenOver():
+            return error
+        case _:
+            return StorageFailure(session_id, error)

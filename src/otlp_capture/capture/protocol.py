@@ -4,10 +4,11 @@ from typing import Final, Protocol, runtime_checkable
 
 from otlp_capture.capture.errors import CaptureError
 from otlp_capture.capture.model import CaptureConfig, CapturedDataReference
+from otlp_capture.capture.ring import RingConfig, RingStatus
 from otlp_capture.layer import Tag
 from otlp_capture.otlp import Encoding, Signal
 from otlp_capture.result import Outcome
-from otlp_capture.sessions import CaptureSessionMetadata, Headers
+from otlp_capture.sessions import CaptureSessionMetadata, Headers, SessionNotFound
 from otlp_capture.spool import Recovered
 
 
@@ -116,6 +117,43 @@ class OtlpCaptureService(Protocol):
                 request cannot be kept.
             StorageFailure: the store did not take it. It may hold it all the same, and then the
                 session has it once more when it is sent again.
+        """
+        ...
+
+    async def start_ring(self, config: RingConfig) -> Outcome[RingStatus, CaptureError]:
+        """Begin a ring: it takes requests under its name, as a session does, and keeps the last.
+
+        What a process that died left of a ring of this name is kept on.
+
+        Fails with:
+            InvalidSessionId, InvalidConfig: there can be no such ring; one in memory cannot.
+            SessionAlreadyActive: somebody has a ring or a session of this name.
+            StorageFailure: the spool did not answer well.
+        """
+        ...
+
+    async def publish_ring(
+        self, name: str, session_id: str | None = None
+    ) -> Outcome[CaptureSessionMetadata, CaptureError]:
+        """Make a session of all that a ring holds, which is empty after that, and goes on.
+
+        Args:
+            name: the ring.
+            session_id: the session; without it, the ring's name and the time.
+
+        Fails with:
+            SessionNotFound: there is no such ring.
+            SessionAlreadyExists: the id is taken; the ring keeps what it has.
+            StorageFailure: the store or the spool did not answer well. Where the session has
+                begun, it ends by itself once the store answers; else the ring keeps what it has.
+        """
+        ...
+
+    def get_ring_status(self, name: str) -> Outcome[RingStatus, SessionNotFound]:
+        """Return how a ring stands.
+
+        Fails with:
+            SessionNotFound: there is no such ring.
         """
         ...
 

@@ -1,9 +1,7 @@
 """How the capture service works: which sessions it has, and what becomes of each call."""
 
 import logging
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-from typing import Final, TypeAlias
+from typing import Final
 from weakref import WeakValueDictionary
 
 import anyio
@@ -16,8 +14,10 @@ from otlp_capture.capture.errors import (
     SessionAlreadyActive,
     SessionEnded,
     StorageFailure,
+    capture_error,
 )
 from otlp_capture.capture.intake import ClientRequest
+from otlp_capture.capture.leftovers import Leftovers
 from otlp_capture.capture.model import (
     DEFAULT_SETTINGS,
     CaptureConfig,
@@ -28,7 +28,15 @@ from otlp_capture.capture.model import (
 )
 from otlp_capture.capture.protocol import OtlpCaptureService, OtlpCaptureServiceTag
 from otlp_capture.capture.recording import Recording
-from otlp_capture.capture.spooling import HeldElsewhere, Spooling, SpoolPlace
+from otlp_capture.capture.ring import RingConfig, RingStatus
+from otlp_capture.capture.rings import Rings
+from otlp_capture.capture.spooling import (
+    NO_SPOOL,
+    HeldElsewhere,
+    Spooling,
+    SpoolPlace,
+    given_up,
+)
 from otlp_capture.clock import Clock, ClockTag, moment, unix_nano
 from otlp_capture.layer import Layer, Scope, scoped
 from otlp_capture.otlp import Encoding, Signal
@@ -36,9 +44,6 @@ from otlp_capture.result import Failure, Outcome, Success
 from otlp_capture.sessions import (
     CaptureSessionMetadata,
     Headers,
-    InvalidSessionId,
-    LoadError,
-    MetadataCorrupted,
     SessionAlreadyExists,
     SessionIndex,
     SessionNotFound,
@@ -65,22 +70,6 @@ _WORKERS: Final = 4
 """Each may hold a request of the largest size several times over."""
 
 _EMPTY: Final = SessionIndex(())
-_NO_SPOOL: Final = InvalidConfig(
-    "durability", "spool", "a store in memory has no spool; it is object or memory"
-)
-
-
-_LoadFailure: TypeAlias = (
-    InvalidSessionId | SessionNotFound | MetadataCorrupted | SessionTakenOver | StorageFailure
-)
-
-
-def _as_capture_error(session_id: str, error: LoadError | SessionTakenOver) -> _LoadFailure:
-    match error:
-        case InvalidSessionId() | SessionNotFound() | MetadataCorrupted() | SessionTakenOver():
-            return error
-        case _:
-            return StorageFailure(session_id, error)
 
 
 class _CaptureService:
@@ -90,36 +79,55 @@ class _CaptureService:
         self._storage, self._clock = storage, clock
         self._tasks, self._settings = tasks, settings
         self._spooling = Spooling(storage, settings.spool_directory, settings.spool_budget_bytes)
-        self._is_recovering = False
+        self._leftovers = Leftovers(
+            self._spooling, self._opening, lambda session_id: self._live(session_id) is not None
+        )
         self._workers = anyio.Semaphore(_WORKERS)
         self._recordings: dict[str, Recording] = {}
+        self._rings = Rings(
+            clock, tasks, self._workers, settings, self._spooling, self._begin_from_ring
+        )
         self._locks = WeakValueDictionary[str, anyio.Lock]()
 
     async def start_capture(
         self, config: CaptureConfig
     ) -> Outcome[CaptureSessionMetadata, CaptureError]:
+        return await self._begin(config, self._clock.time_ns(), self._settings)
+
+    async def _begin(
+        self, config: CaptureConfig, start_ns: int, settings: CaptureSettings
+    ) -> Outcome[CaptureSessionMetadata, CaptureError]:
         checked = check_config(config)
         if isinstance(checked, Failure):
             return checked
-        now = moment(self._clock.time_ns())
         metadata = CaptureSessionMetadata(
             session_id=config.session_id,
             diagnostic_session_id=config.diagnostic_session_id,
-            start_time=now,
+            start_time=moment(start_ns),
             status="active",
             enabled_flags=config.enabled_flags,
             s3_prefix=session_prefix(config.session_id),
             created_by=config.created_by,
             description=config.description,
-            last_checkpoint_time=now,
+            last_checkpoint_time=moment(self._clock.time_ns()),
             labels=config.labels,
             capture=config.switches,
         )
         async with self._opening(config.session_id):
-            return await self._start(metadata)
+            return await self._start(metadata, settings)
+
+    async def _begin_from_ring(
+        self, config: CaptureConfig, start_ns: int
+    ) -> Outcome[Recording, CaptureError]:
+        """Begin a session for what a ring has, which lies in the spool whatever is usual here."""
+        settings = attrs.evolve(self._settings, durability="spool")
+        begun = await self._begin(config, start_ns, settings)
+        if isinstance(begun, Failure):
+            return begun
+        return Success(self._recordings[config.session_id])
 
     async def _start(
-        self, metadata: CaptureSessionMetadata
+        self, metadata: CaptureSessionMetadata, settings: CaptureSettings
     ) -> Outcome[CaptureSessionMetadata, CaptureError]:
         session_id = metadata.session_id
         placed = await self._spooling.place(session_id)
@@ -129,9 +137,9 @@ class _CaptureService:
                 return Failure(await self._held_elsewhere(session_id))
             return Failure(StorageFailure(session_id, error))
         place = placed.unwrap()
-        async with _given_up(place) as ending:
-            if place is None and self._settings.durability == "spool":
-                return Failure(_NO_SPOOL)
+        async with given_up(place) as ending:
+            if place is None and settings.durability == "spool":
+                return Failure(NO_SPOOL)
             if place is not None:
                 metadata = attrs.evolve(metadata, recorder_id=place.claim.recorder_id)
             created = await create_session(self._storage, metadata)
@@ -145,8 +153,8 @@ class _CaptureService:
                 if isinstance(readied, Failure):
                     return Failure(StorageFailure(session_id, readied.failure()))
             ending.keep()
-            self._recordings[session_id] = self._record(created.unwrap(), place)
-        self._recover_others()
+            self._recordings[session_id] = self._record(created.unwrap(), settings, place)
+        self._tasks.start_soon(self._leftovers.recover_once)
         return Success(metadata)
 
     async def _ready(self, place: SpoolPlace) -> Outcome[None, StorageError]:
@@ -181,14 +189,13 @@ class _CaptureService:
         checked = check_session_id(session_id)
         if isinstance(checked, Failure):
             return checked
-        recovered = await self._recover_one(session_id)
+        recovered = await self._leftovers.recover(session_id)
         if isinstance(recovered, Failure):
             return recovered
         return await self.stop_capture(session_id)
 
     async def recover_leftovers(self) -> tuple[Outcome[Recovered, CaptureError], ...]:
-        self._is_recovering = True
-        return tuple(await self._recover_each())
+        return tuple(await self._leftovers.recover_each())
 
     async def capture_otlp_data(
         self,
@@ -200,12 +207,30 @@ class _CaptureService:
         content_encoding: str = "identity",
         headers: Headers = (),
     ) -> Outcome[CapturedDataReference, CaptureError]:
-        recording = self._recordings.get(session_id)
-        if recording is None:
+        keeper = self._recordings.get(session_id) or self._rings.get(session_id)
+        if keeper is None:
             return Failure(await self._why_not_recorded(session_id))
-        return await recording.keep(
+        return await keeper.keep(
             ClientRequest(data, signal_type, encoding, content_encoding, headers)
         )
+
+    async def start_ring(self, config: RingConfig) -> Outcome[RingStatus, CaptureError]:
+        name = config.session.session_id
+        async with self._opening(name):
+            if self._live(name) is not None:
+                return Failure(SessionAlreadyActive(name, 0.0, is_held_here=True))
+            started = await self._rings.start(config)
+        self._tasks.start_soon(self._leftovers.recover_once)
+        return started
+
+    async def publish_ring(
+        self, name: str, session_id: str | None = None
+    ) -> Outcome[CaptureSessionMetadata, CaptureError]:
+        return await self._rings.publish(name, session_id)
+
+    def get_ring_status(self, name: str) -> Outcome[RingStatus, SessionNotFound]:
+        ring = self._rings.get(name)
+        return Failure(SessionNotFound(name)) if ring is None else Success(ring.status)
 
     async def get_capture_status(
         self, session_id: str
@@ -215,7 +240,7 @@ class _CaptureService:
             return Success(recording.metadata)
         loaded = await load_session(self._storage, session_id)
         if isinstance(loaded, Failure):
-            return Failure(_as_capture_error(session_id, loaded.failure()))
+            return Failure(capture_error(session_id, loaded.failure()))
         return Success(loaded.unwrap().metadata)
 
     async def list_capture_sessions(
@@ -235,6 +260,7 @@ class _CaptureService:
             async with anyio.create_task_group() as releasing:
                 for recording in self._recordings.values():
                     releasing.start_soon(recording.release)
+                releasing.start_soon(self._rings.close)
         finally:
             self._tasks.cancel_scope.cancel()
 
@@ -249,7 +275,7 @@ class _CaptureService:
     async def _why_not_recorded(self, session_id: str) -> CaptureError:
         loaded = await load_session(self._storage, session_id)
         if isinstance(loaded, Failure):
-            return _as_capture_error(session_id, loaded.failure())
+            return capture_error(session_id, loaded.failure())
         metadata = loaded.unwrap().metadata
         if metadata.status != "active":
             return SessionEnded(session_id, metadata.end_reason or metadata.status)
@@ -263,6 +289,7 @@ class _CaptureService:
     def _record(
         self,
         stored: StoredSession,
+        settings: CaptureSettings,
         place: SpoolPlace | None,
         index: SessionIndex = _EMPTY,
     ) -> Recording:
@@ -271,7 +298,7 @@ class _CaptureService:
             self._clock,
             self._tasks,
             self._workers,
-            self._settings,
+            settings,
             stored,
             place,
             index.segments,
@@ -297,11 +324,11 @@ class _CaptureService:
                 return Failure(why)
             return Failure(StorageFailure(session_id, error))
         place = placed.unwrap()
-        async with _given_up(place) as ending:
+        async with given_up(place) as ending:
             taken = await self._take_up_in(session_id, place)
             if isinstance(taken, Success):
                 ending.keep()
-        self._recover_others()
+        self._tasks.start_soon(self._leftovers.recover_once)
         return taken
 
     async def _take_up_in(
@@ -309,7 +336,7 @@ class _CaptureService:
     ) -> Outcome[Recording, CaptureError]:
         loaded = await load_session(self._storage, session_id)
         if isinstance(loaded, Failure):
-            return Failure(_as_capture_error(session_id, loaded.failure()))
+            return Failure(capture_error(session_id, loaded.failure()))
         metadata = loaded.unwrap().metadata
         if metadata.status != "active":
             return Failure(SessionEnded(session_id, metadata.end_reason or metadata.status))
@@ -341,55 +368,8 @@ class _CaptureService:
             signed = await place.sign()
             if isinstance(signed, Failure):
                 return Failure(StorageFailure(session_id, signed.failure()))
-        self._recordings[session_id] = self._record(claimed.unwrap(), place, index)
+        self._recordings[session_id] = self._record(claimed.unwrap(), self._settings, place, index)
         return Success(self._recordings[session_id])
-
-    def _recover_others(self) -> None:
-        """See once, in the background, to what processes that died left of other sessions."""
-        if not self._is_recovering:
-            self._is_recovering = True
-            self._tasks.start_soon(self._recover_all)
-
-    async def _recover_all(self) -> None:
-        for outcome in await self._recover_each():
-            if isinstance(outcome, Failure):
-                _log.warning("Something stays in the spool: %s", outcome.failure().message)
-
-    async def _recover_each(self) -> list[Outcome[Recovered, CaptureError]]:
-        opened = await self._spooling.folder()
-        if isinstance(opened, Failure):
-            return [Failure(StorageFailure(None, opened.failure()))]
-        spool = opened.unwrap()
-        if spool is None:
-            return []
-        session_ids = await anyio.to_thread.run_sync(spool.session_ids)
-        return [
-            outcome
-            for session_id in session_ids
-            if (outcome := await self._recover_one(session_id)) is not None
-        ]
-
-    async def _recover_one(self, session_id: str) -> Outcome[Recovered, CaptureError] | None:
-        """See to what is left of one session; None where somebody has it."""
-        async with self._opening(session_id):
-            if self._live(session_id) is not None:
-                return None
-            placed = await self._spooling.place(session_id)
-            if isinstance(placed, Failure):
-                error = placed.failure()
-                if isinstance(error, HeldElsewhere):
-                    return None
-                return Failure(StorageFailure(session_id, error))
-            place = placed.unwrap()
-            if place is None:
-                return None
-            async with _given_up(place) as ending:
-                recovered = await self._spooling.recover(place)
-                if isinstance(recovered, Success) and recovered.unwrap().is_over:
-                    ending.removes = True
-        if isinstance(recovered, Failure):
-            return Failure(_as_capture_error(session_id, recovered.failure()))
-        return recovered
 
     async def _held_elsewhere(self, session_id: str) -> CaptureError:
         loaded = await load_session(self._storage, session_id)
@@ -397,33 +377,7 @@ class _CaptureService:
             return SessionAlreadyExists(session_id, loaded.unwrap().metadata.status)
         if isinstance(loaded.failure(), SessionNotFound):
             return SessionAlreadyActive(session_id, 0.0, is_held_here=True)
-        return _as_capture_error(session_id, loaded.failure())
-
-
-@attrs.define
-class _Ending:
-    """What becomes of a place in the spool at the end of a block."""
-
-    removes: bool
-    keeps: bool = False
-
-    def keep(self) -> None:
-        self.keeps = True
-
-
-@asynccontextmanager
-async def _given_up(place: SpoolPlace | None) -> AsyncGenerator[_Ending]:
-    """Give a place in the spool up at the end of the block, unless it is to be kept.
-
-    The folder stays where somebody left something in it, for the session to be taken up by.
-    """
-    ending = _Ending(removes=place is not None and place.claim.last_recorder_id is None)
-    try:
-        yield ending
-    finally:
-        if place is not None and not ending.keeps:
-            with anyio.CancelScope(shield=True):
-                await (place.remove() if ending.removes else place.leave())
+        return capture_error(session_id, loaded.failure())
 
 
 def _died_here(metadata: CaptureSessionMetadata, place: SpoolPlace | None) -> bool:

@@ -1,12 +1,16 @@
 """What a capture service has in the spool: claimed by session, and recovered where others died."""
 
 import logging
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Final
 
 import anyio
 import anyio.to_thread
 import attrs
 
+from otlp_capture.capture.errors import InvalidConfig
 from otlp_capture.capture.model import CaptureSettings, Durability
 from otlp_capture.result import Failure, Outcome, Success
 from otlp_capture.sessions import (
@@ -18,16 +22,22 @@ from otlp_capture.sessions import (
 )
 from otlp_capture.spool import (
     Recovered,
+    Shelved,
     SpoolBudget,
     SpoolClaim,
     SpoolFolder,
     open_spool,
     publish_leftovers,
     quarantine,
+    ring_leftovers,
 )
 from otlp_capture.storage import S3Storage, StorageError, local_error
 
 _log = logging.getLogger(__name__)
+
+NO_SPOOL: Final = InvalidConfig(
+    "durability", "spool", "a store in memory has no spool; it is object or memory"
+)
 
 
 @attrs.frozen(eq=False)
@@ -63,6 +73,33 @@ class SpoolPlace:
     async def remove(self) -> None:
         """Leave the folder, and remove it where it is empty."""
         await anyio.to_thread.run_sync(self.claim.remove)
+
+
+@attrs.define
+class PlaceEnding:
+    """What becomes of a place in the spool at the end of a block."""
+
+    removes: bool
+    keeps: bool = False
+
+    def keep(self) -> None:
+        """Let it stay claimed."""
+        self.keeps = True
+
+
+@asynccontextmanager
+async def given_up(place: SpoolPlace | None) -> AsyncGenerator[PlaceEnding]:
+    """Give a place in the spool up at the end of the block, unless it is to be kept.
+
+    The folder stays where somebody left something in it, for the session to be taken up by.
+    """
+    ending = PlaceEnding(removes=place is not None and place.claim.last_recorder_id is None)
+    try:
+        yield ending
+    finally:
+        if place is not None and not ending.keeps:
+            with anyio.CancelScope(shield=True):
+                await (place.remove() if ending.removes else place.leave())
 
 
 @attrs.frozen
@@ -119,13 +156,26 @@ class Spooling:
             HeldElsewhere: another process has it.
             StorageError: the file system refused.
         """
+        return await self._place(session_id, SpoolFolder.claim)
+
+    async def place_of_ring(
+        self, name: str
+    ) -> Outcome[SpoolPlace | None, StorageError | HeldElsewhere]:
+        """Take a ring's folder in the spool, as `place` takes that of a session."""
+        return await self._place(name, SpoolFolder.claim_ring)
+
+    async def _place(
+        self,
+        name: str,
+        take: Callable[[SpoolFolder, str], Outcome[SpoolClaim | None, StorageError]],
+    ) -> Outcome[SpoolPlace | None, StorageError | HeldElsewhere]:
         opened = await self.folder()
         if isinstance(opened, Failure):
             return opened
         spool = opened.unwrap()
         if spool is None:
             return Success(None)
-        claimed = await anyio.to_thread.run_sync(spool.claim, session_id)
+        claimed = await anyio.to_thread.run_sync(take, spool, name)
         if isinstance(claimed, Failure):
             return claimed
         claim = claimed.unwrap()
@@ -172,6 +222,18 @@ class Spooling:
             if isinstance(recounted, Failure):
                 return recounted
         return Success(attrs.evolve(published.unwrap(), is_over=True))
+
+    async def found_in_ring(self, place: SpoolPlace) -> Outcome[list[Shelved], StorageError]:
+        """Return what the last process that had a ring left of it.
+
+        Fails with:
+            StorageError: the file system refused.
+        """
+        try:
+            found = await anyio.to_thread.run_sync(ring_leftovers, place.spool, place.claim)
+        except OSError as error:
+            return Failure(local_error(error, place.spool.name, place.claim.session_id))
+        return Success(found)
 
     async def set_aside(self, place: SpoolPlace) -> Outcome[Recovered, StorageError]:
         """Keep what is left of a session that is gone where it is in nobody's way.
