@@ -73,6 +73,8 @@ def forget_locks(service: _CaptureService) -> None:
     for recording in service._recordings.values():
         if recording._place is not None:
             recording._place.claim.release()
+    for ring in service._rings._rings.values():
+        ring.place.claim.release()
 
 
 @attrs.frozen
