@@ -1,6 +1,7 @@
 """The options that commands share."""
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Final, TypeAlias
 
 import typer
@@ -25,6 +26,18 @@ SessionOption: TypeAlias = Annotated[
 ]
 JsonOption: TypeAlias = Annotated[
     bool, typer.Option("--json", envvar=JSON_VARIABLE, help="Print one JSON object for machines.")
+]
+
+
+SpoolOption: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--spool",
+        envvar="OTLP_CAPTURE_SPOOL",
+        metavar="DIR",
+        file_okay=False,
+        help="Where requests wait to be published into a bucket; a directory store has its own.",
+    ),
 ]
 
 
