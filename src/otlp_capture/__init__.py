@@ -31,10 +31,13 @@ from otlp_capture.layer import stub as stub
 from otlp_capture.layer import succeed as succeed
 from otlp_capture.layer import wire as wire
 from otlp_capture.otlp import Signal as Signal
+from otlp_capture.receiver import GrpcReceiverSettings as GrpcReceiverSettings
 from otlp_capture.receiver import HttpReceiver as HttpReceiver
 from otlp_capture.receiver import HttpReceiverSettings as HttpReceiverSettings
+from otlp_capture.receiver import Receiver as Receiver
 from otlp_capture.receiver import exporter_environment as exporter_environment
 from otlp_capture.receiver import open_http_receiver as open_http_receiver
+from otlp_capture.receiver import open_receiver as open_receiver
 from otlp_capture.result import Failure as Failure
 from otlp_capture.result import Outcome as Outcome
 from otlp_capture.result import OutcomeFailed as OutcomeFailed
@@ -58,6 +61,7 @@ __all__ = [
     "Clock",
     "ClockTag",
     "Failure",
+    "GrpcReceiverSettings",
     "HttpReceiver",
     "HttpReceiverSettings",
     "Layer",
@@ -69,6 +73,7 @@ __all__ = [
     "OutcomeFailed",
     "RingConfig",
     "RingStatus",
+    "Receiver",
     "S3Config",
     "S3Storage",
     "S3StorageTag",
@@ -84,6 +89,7 @@ __all__ = [
     "memory_storage",
     "merge",
     "open_http_receiver",
+    "open_receiver",
     "open_runtime",
     "or_raise",
     "plan",

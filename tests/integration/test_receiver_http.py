@@ -506,7 +506,9 @@ class TestOverload:
 
     async def test_bodies_over_the_budget_are_told_to_come_again(self) -> None:
         body = logs("x" * 1_000)
-        settings = HttpReceiverSettings(port=0, max_in_flight_bytes=1_500, retry_after_s=7)
+        settings = HttpReceiverSettings(
+            port=0, max_body_bytes=1_500, max_in_flight_bytes=1_500, retry_after_s=7
+        )
         async with receiving(settings=settings) as opened:
             opened.store.hold()
             async with raw_connection(opened.port) as first:

@@ -44,11 +44,13 @@ from otlp_capture.cli.terminal import (
 )
 from otlp_capture.otlp import Limits
 from otlp_capture.receiver import (
+    DEFAULT_GRPC_PORT,
     DEFAULT_HTTP_PORT,
-    HttpReceiver,
+    GrpcReceiverSettings,
     HttpReceiverSettings,
+    Receiver,
     exporter_environment,
-    open_http_receiver,
+    open_receiver,
 )
 from otlp_capture.result import Failure, Outcome, Success
 from otlp_capture.sessions import (
@@ -83,6 +85,12 @@ LingerOption: TypeAlias = Annotated[
     float,
     typer.Option(metavar="MS", help="How long requests wait to share an object."),
 ]
+KeepHeadersOption: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--keep-header", metavar="NAME", help="Keep this header of each request; no credentials."
+    ),
+]
 
 
 def record(
@@ -97,21 +105,28 @@ def record(
     max_size_mb: MaxSizeOption = None,
     max_duration_minutes: MaxDurationOption = None,
     max_request_mib: MaxRequestOption = 20,
+    keep_header: KeepHeadersOption = None,
     linger_ms: LingerOption = 20.0,
     store: StoreOption = DEFAULT_STORE,
     as_json: JsonOption = False,
 ) -> None:
     """Run a command, and record all that its OpenTelemetry SDK exports.
 
-    A receiver listens on a free loopback port; OTEL_EXPORTER_OTLP_ENDPOINT and
-    OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf tell the command. The session ends with it, and the
-    exit code is the command's: 128 + n after signal n, 125 when the recording itself fails. With
-    --json the command's standard output goes to standard error.
+    A receiver listens on free loopback ports, and OTEL_EXPORTER_OTLP_ENDPOINT tells the command
+    which. OTEL_EXPORTER_OTLP_PROTOCOL stays as it is, grpc, http/protobuf or http/json, also for
+    single signals; without it http/protobuf is set. The session ends with the command, and the exit
+    code is the command's: 128 + n after signal n, 125 when the recording itself fails. With --json
+    the command's standard output goes to standard error.
 
     Example: [bold]otlp-capture record --session checkout -- python app.py[/]
     """
     config = _config(session, description, label, signal, max_size_mb, max_duration_minutes)
-    settings = HttpReceiverSettings(port=0, max_body_bytes=max_request_mib << 20)
+    shared: dict[str, Any] = {
+        "max_body_bytes": max_request_mib << 20,
+        "keep_headers": keep_header or (),
+    }
+    http = HttpReceiverSettings(port=0, **shared)
+    grpc = GrpcReceiverSettings(port=0, **shared)
 
     async def work(capture: OtlpCaptureService) -> Outcome[int, Any]:
         if isinstance(config, Failure):
@@ -120,7 +135,7 @@ def record(
         if isinstance(found, Failure):
             return found
         with anyio.open_signal_receiver(SIGINT, SIGTERM) as interrupts:
-            async with open_http_receiver(capture, session, settings) as opened:
+            async with open_receiver(capture, session, http=http, grpc=grpc) as opened:
                 if isinstance(opened, Failure):
                     return opened
                 started = await capture.start_capture(config.unwrap())
@@ -129,7 +144,7 @@ def record(
                 receiver = opened.unwrap()
                 ended = await run_to_end(
                     command,
-                    exporter_environment(os.environ, receiver.url),
+                    exporter_environment(os.environ, *_urls(receiver)),
                     interrupts,
                     stdout=sys.stderr.fileno() if as_json else None,
                 )
@@ -157,35 +172,47 @@ def serve(
     host: Annotated[
         str, typer.Option(metavar="HOST", help="The address to listen on.")
     ] = "127.0.0.1",
-    port: Annotated[
+    http_port: Annotated[
         int, typer.Option(metavar="PORT", help="OTLP/HTTP; 0: any free one.")
     ] = DEFAULT_HTTP_PORT,
+    grpc_port: Annotated[
+        int, typer.Option(metavar="PORT", help="OTLP/gRPC; 0: any free one.")
+    ] = DEFAULT_GRPC_PORT,
+    no_http: Annotated[bool, typer.Option("--no-http", help="Take no OTLP/HTTP.")] = False,
+    no_grpc: Annotated[bool, typer.Option("--no-grpc", help="Take no OTLP/gRPC.")] = False,
     description: DescriptionOption = None,
     label: LabelsOption = None,
     signal: SignalsOption = None,
     max_size_mb: MaxSizeOption = None,
     max_duration_minutes: MaxDurationOption = None,
     max_request_mib: MaxRequestOption = 20,
+    keep_header: KeepHeadersOption = None,
     linger_ms: LingerOption = 20.0,
     store: StoreOption = DEFAULT_STORE,
     as_json: JsonOption = False,
 ) -> None:
-    """Record what OpenTelemetry clients export over OTLP/HTTP, until interrupted.
+    """Record what OpenTelemetry clients export over OTLP/HTTP and OTLP/gRPC, until interrupted.
 
     SIGINT and SIGTERM end the session cleanly. A session that was never stopped and that nobody
     records any more is taken up again, with the settings it was started with. With --json, the
-    address that is listened on is an object on standard error.
+    addresses that are listened on are an object on standard error.
 
-    Example: [bold]otlp-capture serve --session checkout --port 4318[/]
+    Example: [bold]otlp-capture serve --session checkout --http-port 4318 --grpc-port 4317[/]
     """
     config = _config(session, description, label, signal, max_size_mb, max_duration_minutes)
-    settings = HttpReceiverSettings(host=host, port=port, max_body_bytes=max_request_mib << 20)
+    shared: dict[str, Any] = {
+        "host": host,
+        "max_body_bytes": max_request_mib << 20,
+        "keep_headers": keep_header or (),
+    }
+    http = None if no_http else HttpReceiverSettings(port=http_port, **shared)
+    grpc = None if no_grpc else GrpcReceiverSettings(port=grpc_port, **shared)
 
     async def work(capture: OtlpCaptureService) -> Outcome[int, Any]:
         if isinstance(config, Failure):
             return config
         with anyio.open_signal_receiver(SIGINT, SIGTERM) as interrupts:
-            async with open_http_receiver(capture, session, settings) as opened:
+            async with open_receiver(capture, session, http=http, grpc=grpc) as opened:
                 if isinstance(opened, Failure):
                     return opened
                 started = await _start_or_take_up(capture, config.unwrap())
@@ -258,26 +285,38 @@ async def _start_or_take_up(
     return started
 
 
-def _announce(metadata: CaptureSessionMetadata, receiver: HttpReceiver, *, as_json: bool) -> None:
+def _urls(receiver: Receiver) -> tuple[str, str | None]:
+    """Return where OTLP/HTTP is taken, which here is always on, and where OTLP/gRPC is."""
+    assert receiver.http is not None
+    return receiver.http.url, receiver.grpc and receiver.grpc.url
+
+
+def _announce(metadata: CaptureSessionMetadata, receiver: Receiver, *, as_json: bool) -> None:
+    http, grpc = receiver.http, receiver.grpc
     if as_json:
-        tell_json({"sessionId": metadata.session_id, "listening": receiver.url})
+        listening = {"listening": http.url} if http else {}
+        listening_grpc = {"listeningGrpc": grpc.url} if grpc else {}
+        tell_json({"sessionId": metadata.session_id, **listening, **listening_grpc})
         return
     if metadata.captured_requests:
         tell(f"Taking up {summary(metadata)}.")
-    tell(
-        f"Recording into session {metadata.session_id}: OTLP/HTTP on {receiver.url}. "
-        f"Ctrl-C ends it."
-    )
+    addresses = [
+        f"{name} on {server.url}"
+        for name, server in (("OTLP/HTTP", http), ("OTLP/gRPC", grpc))
+        if server is not None
+    ]
+    tell(f"Recording into session {metadata.session_id}: {', '.join(addresses)}. Ctrl-C ends it.")
 
 
-def _report(metadata: CaptureSessionMetadata, receiver: HttpReceiver, *, as_json: bool) -> None:
+def _report(metadata: CaptureSessionMetadata, receiver: Receiver, *, as_json: bool) -> None:
+    refused = receiver.tally.refused
     if as_json:
-        print_json({**metadata_document(metadata), "refused": dict(receiver.refused)})
+        print_json({**metadata_document(metadata), "refused": dict(refused)})
         return
     tell(summary(metadata))
     if metadata.end_reason not in {None, "stopped"}:
         tell(f"The session reached its limit ({metadata.end_reason}) and took no more.")
-    for reason, count in sorted(receiver.refused.items()):
+    for reason, count in sorted(refused.items()):
         tell(f"{counted_text(count, 'request')} refused: {reason}")
     if not metadata.captured_requests:
-        tell("Nothing was kept. Does it export OTLP over HTTP, and flush at its end?")
+        tell("Nothing was kept. Does it export OTLP as it is told to, and flush at its end?")

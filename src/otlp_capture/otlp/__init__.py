@@ -29,6 +29,7 @@ from otlp_capture.otlp.responses import RpcStatus as RpcStatus
 from otlp_capture.otlp.responses import decode_response as decode_response
 from otlp_capture.otlp.responses import decode_status as decode_status
 from otlp_capture.otlp.responses import encode_response as encode_response
+from otlp_capture.otlp.responses import encode_retry_status as encode_retry_status
 from otlp_capture.otlp.responses import encode_status as encode_status
 from otlp_capture.otlp.scan import scan as scan
 from otlp_capture.otlp.select import select_services as select_services
@@ -65,6 +66,7 @@ __all__ = [
     "describe",
     "encode",
     "encode_response",
+    "encode_retry_status",
     "encode_status",
     "first_difference",
     "is_signal",

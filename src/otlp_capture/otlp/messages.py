@@ -4,6 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # no types
+from google.rpc.error_details_pb2 import (  # type: ignore[import-untyped]  # no types
+    RetryInfo,
+)
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]  # no types
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
     ExportLogsServiceRequest,
@@ -60,6 +63,11 @@ def new_response(signal: Signal) -> Message:
 def new_status() -> Message:
     """Return an empty `google.rpc.Status`."""
     return Status()
+
+
+def new_retry_info() -> Message:
+    """Return a `google.rpc.RetryInfo` that asks to come again at once."""
+    return RetryInfo()
 
 
 def new_attributes(attributes: Any) -> Message:

@@ -9,7 +9,14 @@ from otlp_capture.otlp.errors import InvalidResponse
 from otlp_capture.otlp.json_decode import message_from_json, parse_text
 from otlp_capture.otlp.json_encode import message_to_json
 from otlp_capture.otlp.limits import Limits
-from otlp_capture.otlp.messages import Message, new_response, new_status, parse_into, to_bytes
+from otlp_capture.otlp.messages import (
+    Message,
+    new_response,
+    new_retry_info,
+    new_status,
+    parse_into,
+    to_bytes,
+)
 from otlp_capture.otlp.signals import Encoding, Signal
 from otlp_capture.result import Failure, Outcome, Success
 
@@ -104,6 +111,20 @@ def encode_status(code: int, message: str, encoding: Encoding) -> bytes:
     status.code = code
     status.message = _encodable(message)
     return _write(status, encoding)
+
+
+def encode_retry_status(code: int, message: str, retry_after_s: int) -> bytes:
+    """Write a `google.rpc.Status` that says when to come again, as `grpc-status-details-bin` has it.
+
+    Source: https://opentelemetry.io/docs/specs/otlp/#otlpgrpc-throttling.
+    """
+    status = new_status()
+    status.code = code
+    status.message = _encodable(message)
+    retry = new_retry_info()
+    retry.retry_delay.seconds = retry_after_s
+    status.details.add().Pack(retry)
+    return to_bytes(status)
 
 
 def decode_status(body: bytes, encoding: Encoding) -> Outcome[RpcStatus, InvalidResponse]:

@@ -1,10 +1,10 @@
 """What a client is told: the HTTP status and the google.rpc code of each refusal.
 
-Source: OTLP specification 1.11, OTLP/HTTP Response; google.rpc.Code.
+Source: OTLP specification 1.11, OTLP/HTTP Response and OTLP/gRPC; google.rpc.Code.
 """
 
 from http import HTTPStatus
-from typing import ClassVar, TypeAlias, assert_never
+from typing import ClassVar, Final, Literal, TypeAlias, assert_never
 
 import attrs
 
@@ -126,6 +126,46 @@ class Overloaded:
 
 
 @attrs.frozen
+class TooManyReads:
+    """More messages are coming in than the receiver reads at once."""
+
+    limit: int
+    retryable: ClassVar[bool] = True
+
+    @property
+    def message(self) -> str:
+        """What is exceeded, and what to do."""
+        return f"{self.limit:,} messages are coming in already. Come again later."
+
+
+@attrs.frozen
+class UnknownMethod:
+    """No gRPC method is named *method*."""
+
+    method: str
+    known: tuple[str, ...]
+    retryable: ClassVar[bool] = False
+
+    @property
+    def message(self) -> str:
+        """What was called, and what there is."""
+        return f"There is no method {self.method[:100]!r}. Call {', '.join(self.known)}."
+
+
+@attrs.frozen
+class NotOneMessage:
+    """A gRPC request holds no message, or more than one."""
+
+    found: Literal["none", "more than one"]
+    retryable: ClassVar[bool] = False
+
+    @property
+    def message(self) -> str:
+        """What was found."""
+        return f"An Export request is one message; there was {self.found}."
+
+
+@attrs.frozen
 class InternalError:
     """The receiver has a fault, which its log describes."""
 
@@ -146,8 +186,18 @@ Refusal: TypeAlias = (
     | BodyIncomplete
     | BodyTooSlow
     | Overloaded
+    | TooManyReads
+    | UnknownMethod
+    | NotOneMessage
     | InternalError
 )
+
+UNANSWERED: Final = "Unanswered"
+"""Counted where a client went away before its answer, or the receiver ended before it."""
+
+UNREAD: Final = "Unread"
+"""Counted where a gRPC message did not come whole, or gRPC refused it itself and does not say so:
+the client went away, or sent more than `max_body_bytes`, or a compression that is not taken."""
 
 
 def answer_to(refusal: Refusal) -> tuple[HTTPStatus, int]:
@@ -157,7 +207,13 @@ def answer_to(refusal: Refusal) -> tuple[HTTPStatus, int]:
     session that has not begun yet.
     """
     match refusal:
-        case MalformedHttp() | InvalidRequest() | CompressionFailure() | BodyIncomplete():
+        case (
+            MalformedHttp()
+            | InvalidRequest()
+            | CompressionFailure()
+            | BodyIncomplete()
+            | NotOneMessage()
+        ):
             return HTTPStatus.BAD_REQUEST, _INVALID_ARGUMENT
         case BodyTooSlow():
             return HTTPStatus.REQUEST_TIMEOUT, _DEADLINE_EXCEEDED
@@ -167,11 +223,11 @@ def answer_to(refusal: Refusal) -> tuple[HTTPStatus, int]:
             return HTTPStatus.UNSUPPORTED_MEDIA_TYPE, _INVALID_ARGUMENT
         case UnknownPath():
             return HTTPStatus.NOT_FOUND, _NOT_FOUND
-        case SignalNotEnabled():
+        case SignalNotEnabled() | UnknownMethod():
             return HTTPStatus.NOT_FOUND, _UNIMPLEMENTED
         case MethodNotAllowed():
             return HTTPStatus.METHOD_NOT_ALLOWED, _UNIMPLEMENTED
-        case StorageFailure() | Overloaded() | SessionNotFound():
+        case StorageFailure() | Overloaded() | TooManyReads() | SessionNotFound():
             return HTTPStatus.SERVICE_UNAVAILABLE, _UNAVAILABLE
         case InternalError():
             return HTTPStatus.INTERNAL_SERVER_ERROR, _INTERNAL
@@ -187,3 +243,12 @@ def answer_to(refusal: Refusal) -> tuple[HTTPStatus, int]:
             return HTTPStatus.FORBIDDEN, _FAILED_PRECONDITION
         case _:
             assert_never(refusal)
+
+
+def asks_to_return(code: int) -> bool:
+    """Whether a google.rpc code tells a client when to come again with the same request.
+
+    On gRPC that is `RetryInfo`, on HTTP `Retry-After`. Clients retry DEADLINE_EXCEEDED, too, at a
+    time of their own.
+    """
+    return code == _UNAVAILABLE

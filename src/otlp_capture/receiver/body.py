@@ -1,45 +1,17 @@
 """The body of an HTTP request, read within bounds of size, time and memory."""
 
-from typing import Self, TypeAlias
+from typing import TypeAlias
 
 import anyio
 from aiohttp import ClientPayloadError, HttpVersion11, web
 
 from otlp_capture.otlp import RequestTooLarge
 from otlp_capture.receiver.answers import BodyIncomplete, BodyTooSlow, Overloaded
+from otlp_capture.receiver.budget import Reservation
 from otlp_capture.receiver.settings import HttpReceiverSettings
 from otlp_capture.result import Failure, Outcome, Success
 
 BodyRefused: TypeAlias = RequestTooLarge | Overloaded | BodyIncomplete | BodyTooSlow
-
-
-class Budget:
-    """Bytes of bodies that may still come into memory, for a whole receiver."""
-
-    def __init__(self, limit_bytes: int) -> None:
-        self.left_bytes = self.limit_bytes = limit_bytes
-
-
-class Reservation:
-    """What one body takes of the budget, until the block ends."""
-
-    def __init__(self, budget: Budget) -> None:
-        self.limit_bytes = budget.limit_bytes
-        self._budget, self._size_bytes = budget, 0
-
-    def grow(self, size_bytes: int) -> bool:
-        """Take *size_bytes* more; False where the budget does not have them."""
-        if size_bytes > self._budget.left_bytes:
-            return False
-        self._budget.left_bytes -= size_bytes
-        self._size_bytes += size_bytes
-        return True
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._budget.left_bytes += self._size_bytes
 
 
 async def read_body(

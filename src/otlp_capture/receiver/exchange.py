@@ -1,8 +1,8 @@
 """One HTTP request and its answer. Source: OTLP specification 1.11, OTLP/HTTP."""
 
 import asyncio
+import gzip
 import logging
-from collections import Counter
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
@@ -11,13 +11,11 @@ import anyio
 from aiohttp import web
 
 from otlp_capture import otlp
-from otlp_capture.capture import (
-    CapturedDataReference,
-    OtlpCaptureService,
-    UnsupportedContentEncoding,
-)
+from otlp_capture.capture import CapturedDataReference, UnsupportedContentEncoding
 from otlp_capture.otlp import Encoding
+from otlp_capture.receiver.accept_encoding import wants_gzip
 from otlp_capture.receiver.answers import (
+    UNANSWERED,
     InternalError,
     MalformedHttp,
     MethodNotAllowed,
@@ -26,7 +24,10 @@ from otlp_capture.receiver.answers import (
     UnsupportedContentType,
     answer_to,
 )
-from otlp_capture.receiver.body import Budget, Reservation, read_body
+from otlp_capture.receiver.body import read_body
+from otlp_capture.receiver.budget import Reservation
+from otlp_capture.receiver.headers import kept_headers
+from otlp_capture.receiver.intake import Intake, ReadRequest
 from otlp_capture.receiver.settings import HttpReceiverSettings
 from otlp_capture.result import Failure, Outcome, Success
 
@@ -46,21 +47,13 @@ class Exchange:
     """Answers requests, keeps what can be kept, and counts both.
 
     Args:
-        capture: what keeps the requests.
-        session_id: the session that they go to.
+        intake: what keeps and counts the requests.
         settings: what to take.
-
-    Attributes:
-        accepted: requests that were kept, by signal.
-        refused: requests that were not, by the name of the error.
     """
 
-    def __init__(
-        self, capture: OtlpCaptureService, session_id: str, settings: HttpReceiverSettings
-    ) -> None:
-        self.accepted, self.refused = Counter[str](), Counter[str]()
-        self._capture, self._session_id, self._settings = capture, session_id, settings
-        self._budget = Budget(settings.max_in_flight_bytes)
+    def __init__(self, intake: Intake, settings: HttpReceiverSettings) -> None:
+        self._intake, self._settings = intake, settings
+        self._kept_headers = frozenset(name.lower() for name in settings.keep_headers)
         self._under_way, self._is_ending = 0, False
         self._idle = anyio.Event()
 
@@ -70,7 +63,7 @@ class Exchange:
         try:
             response = await self._answer(request)
         except anyio.get_cancelled_exc_class():
-            self.refused["Unanswered"] += 1
+            self._intake.lose(UNANSWERED)
             raise
         finally:
             self._under_way -= 1
@@ -86,12 +79,13 @@ class Exchange:
         if self._under_way:
             await self._idle.wait()
 
-    def refuse(self, refusal: Refusal, encoding: Encoding) -> web.Response:
+    def refuse(self, refusal: Refusal, request: web.BaseRequest) -> web.Response:
         """Count a refusal, and say it in the encoding of the request."""
-        self.refused[type(refusal).__name__] += 1
+        self._intake.refuse(refusal)
         status, code = answer_to(refusal)
+        encoding = _encoding(request)
         body = otlp.encode_status(code, refusal.message[:_MAX_MESSAGE], encoding)
-        response = _response(status, body, encoding)
+        response = _response(status, body, request)
         if status is HTTPStatus.SERVICE_UNAVAILABLE:
             response.headers["Retry-After"] = str(self._settings.retry_after_s)
         if isinstance(refusal, MethodNotAllowed):
@@ -101,19 +95,23 @@ class Exchange:
         return response
 
     async def _answer(self, request: web.BaseRequest) -> web.Response:
-        encoding = _encoding(request)
         match await self._take(request):
-            case Success(reference):
-                self.accepted[reference.signal_type] += 1
-                body = otlp.encode_response(reference.signal_type, encoding)
-                return _response(HTTPStatus.OK, body, encoding)
+            case Success((reference, size_bytes)):
+                self._intake.accept(reference, size_bytes)
+                body = otlp.encode_response(reference.signal_type, _encoding(request))
+                response = _response(HTTPStatus.OK, body, request)
+                response.headers["X-Durability"] = reference.durability
+                return response
             case Failure(refusal):
-                response = self.refuse(refusal, encoding)
+                response = self.refuse(refusal, request)
                 if not request.content.at_eof():
                     response.force_close()
                 return response
 
-    async def _take(self, request: web.BaseRequest) -> Outcome[CapturedDataReference, Refusal]:
+    async def _take(
+        self, request: web.BaseRequest
+    ) -> Outcome[tuple[CapturedDataReference, int], Refusal]:
+        """Read a request and keep it; tell also how large it was on the wire."""
         signal = self._settings.paths.get(request.path)
         if signal is None:
             return Failure(UnknownPath(request.path, tuple(self._settings.paths)))
@@ -125,17 +123,15 @@ class Exchange:
         content_encoding = _content_encoding(request)
         if content_encoding not in _CONTENT_ENCODINGS:
             return Failure(UnsupportedContentEncoding(content_encoding))
-        with Reservation(self._budget) as held:
+        headers = kept_headers(request.headers.items(), self._kept_headers)
+        with Reservation(self._intake.budget) as held:
             body = await read_body(request, held, self._settings)
             if isinstance(body, Failure):
                 return body
-            return await self._capture.capture_otlp_data(
-                self._session_id,
-                body.unwrap(),
-                signal,
-                encoding=encoding,
-                content_encoding=content_encoding,
-            )
+            size_bytes = len(body.unwrap())
+            read = ReadRequest(body.unwrap(), signal, encoding, content_encoding, headers)
+            kept = await self._intake.keep(read, self._intake.session_id)
+        return kept if isinstance(kept, Failure) else Success((kept.unwrap(), size_bytes))
 
 
 class Server(web.Server):
@@ -167,7 +163,7 @@ class _Connection(web.RequestHandler):
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             _log.error("A request could not be answered", exc_info=exc)
             refusal = InternalError()
-        response = self._exchange.refuse(refusal, _encoding(request))
+        response = self._exchange.refuse(refusal, request)
         response.force_close()
         return response
 
@@ -183,5 +179,11 @@ def _content_encoding(request: web.BaseRequest) -> str:
     return ", ".join(value.strip() for value in values if value.strip()) or "identity"
 
 
-def _response(status: HTTPStatus, body: bytes, encoding: Encoding) -> web.Response:
-    return web.Response(status=status, body=body, content_type=_CONTENT_TYPES[encoding])
+def _response(status: HTTPStatus, body: bytes, request: web.BaseRequest) -> web.Response:
+    headers = dict[str, str]()
+    # What is no HTTP has its headers, which are none, in a plain dictionary.
+    accepted = (each for name, each in request.headers.items() if name.lower() == "accept-encoding")
+    if body and wants_gzip(",".join(accepted)):
+        body, headers["Content-Encoding"] = gzip.compress(body, mtime=0), "gzip"
+    content_type = _CONTENT_TYPES[_encoding(request)]
+    return web.Response(status=status, body=body, headers=headers, content_type=content_type)

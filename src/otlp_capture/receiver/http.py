@@ -1,25 +1,14 @@
-"""OTLP/HTTP: one server that records what clients export into one session.
+"""OTLP/HTTP: a server on a port. Source: OTLP specification 1.11, OTLP/HTTP."""
 
-Source: OTLP specification 1.11, OTLP/HTTP.
-"""
-
-import os
-import socket
 from collections import Counter
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from typing import Final
 
 import anyio
 import attrs
 
-from otlp_capture.capture import OtlpCaptureService
-from otlp_capture.receiver.settings import (
-    DEFAULT_HTTP_SETTINGS,
-    CannotListen,
-    HttpReceiverSettings,
-    authority,
-)
+from otlp_capture.receiver.intake import Intake
+from otlp_capture.receiver.listening import Listening, reason_of
+from otlp_capture.receiver.settings import CannotListen, HttpReceiverSettings, authority
 from otlp_capture.result import Failure, Outcome, Success
 
 _FORCED_SHUTDOWN_S: Final = 1.0
@@ -32,8 +21,9 @@ class HttpReceiver:
     Attributes:
         host: the address.
         port: the port, also where the settings asked for any.
-        accepted: requests that were kept so far, by signal.
-        refused: requests that were not, by the name of the error.
+        accepted: requests that were kept so far, by signal; all transports of a receiver count
+            together.
+        refused: requests that were not, by the name of the error; likewise.
     """
 
     host: str
@@ -47,20 +37,10 @@ class HttpReceiver:
         return f"http://{authority(self.host, self.port)}"
 
 
-@asynccontextmanager
-async def open_http_receiver(
-    capture: OtlpCaptureService,
-    session_id: str,
-    settings: HttpReceiverSettings = DEFAULT_HTTP_SETTINGS,
-) -> AsyncGenerator[Outcome[HttpReceiver, CannotListen]]:
-    """Listen until the block ends; requests that are under way then are answered first.
-
-    The session may begin after the receiver: until then clients are told to come again.
-
-    Args:
-        capture: what keeps the requests.
-        session_id: the session that they go to; nothing in a request can choose another.
-        settings: where to listen, and what to take.
+async def listen_http(
+    intake: Intake, settings: HttpReceiverSettings
+) -> Outcome[Listening[HttpReceiver], CannotListen]:
+    """Begin to listen.
 
     Fails with:
         CannotListen: the address is not to be had.
@@ -69,30 +49,22 @@ async def open_http_receiver(
 
     from otlp_capture.receiver.exchange import Exchange, Server  # noqa: PLC0415 - it loads aiohttp
 
-    exchange = Exchange(capture, session_id, settings)
+    exchange = Exchange(intake, settings)
     runner = web.ServerRunner(Server(exchange), shutdown_timeout=_FORCED_SHUTDOWN_S)
     await runner.setup()
+
+    async def close() -> None:
+        for site in runner.sites:
+            await site.stop()
+        with anyio.move_on_after(settings.shutdown_timeout_s):
+            await exchange.end()
+        await runner.cleanup()
+
     try:
-        try:
-            await web.TCPSite(runner, settings.host, settings.port).start()
-        except (OSError, OverflowError, ValueError) as error:
-            yield Failure(CannotListen(settings.host, settings.port, _reason(error)))
-            return
-        port = runner.addresses[0][1]
-        yield Success(HttpReceiver(settings.host, port, exchange.accepted, exchange.refused))
-    finally:
-        with anyio.CancelScope(shield=True):
-            for site in runner.sites:
-                await site.stop()
-            with anyio.move_on_after(settings.shutdown_timeout_s):
-                await exchange.end()
-            await runner.cleanup()
-
-
-def _reason(error: OSError | OverflowError | ValueError) -> str:
-    """Say why an address cannot be had, without the address."""
-    if isinstance(error, socket.gaierror):
-        return error.strerror or str(error)
-    if isinstance(error, OSError) and error.errno:
-        return os.strerror(error.errno)
-    return str(error).rstrip(".")
+        await web.TCPSite(runner, settings.host, settings.port).start()
+    except (OSError, OverflowError, ValueError) as error:
+        await close()
+        return Failure(CannotListen(settings.host, settings.port, reason_of(error)))
+    port, tally = runner.addresses[0][1], intake.tally
+    receiver = HttpReceiver(settings.host, port, tally.accepted, tally.refused)
+    return Success(Listening(receiver, close))

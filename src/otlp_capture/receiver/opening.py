@@ -1,0 +1,151 @@
+"""A receiver is opened: its transports share one intake, and end together."""
+
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any, Self, TypeVar
+
+import anyio
+import attrs
+
+from otlp_capture.capture import InvalidConfig, OtlpCaptureService
+from otlp_capture.receiver.grpc import GrpcReceiver, listen_grpc
+from otlp_capture.receiver.http import HttpReceiver, listen_http
+from otlp_capture.receiver.intake import Intake, Tally
+from otlp_capture.receiver.listening import Listening
+from otlp_capture.receiver.settings import (
+    DEFAULT_GRPC_SETTINGS,
+    DEFAULT_HTTP_SETTINGS,
+    CannotListen,
+    GrpcReceiverSettings,
+    HttpReceiverSettings,
+    check_receiver_settings,
+)
+from otlp_capture.result import Failure, Outcome, Success
+
+
+@attrs.frozen
+class Receiver:
+    """What is listening.
+
+    Attributes:
+        http: the OTLP/HTTP server, unless it is off.
+        grpc: the OTLP/gRPC server, unless it is off.
+        tally: what became of the requests so far, whatever brought them.
+    """
+
+    http: HttpReceiver | None
+    grpc: GrpcReceiver | None
+    tally: Tally
+
+
+@asynccontextmanager
+async def open_receiver(
+    capture: OtlpCaptureService,
+    session_id: str,
+    *,
+    http: HttpReceiverSettings | None = DEFAULT_HTTP_SETTINGS,
+    grpc: GrpcReceiverSettings | None = DEFAULT_GRPC_SETTINGS,
+) -> AsyncGenerator[Outcome[Receiver, CannotListen | InvalidConfig]]:
+    """Listen until the block ends; requests that are under way then are answered first.
+
+    The session may begin after the receiver: until then clients are told to come again.
+
+    Args:
+        capture: what keeps the requests.
+        session_id: the session that they go to; nothing in a request can choose another.
+        http: how to take OTLP/HTTP; None: not at all.
+        grpc: how to take OTLP/gRPC; None: not at all.
+
+    Fails with:
+        InvalidConfig: a setting is not in its range, the transports disagree about the budget that
+            they share, or both are off.
+        CannotListen: an address is not to be had.
+    """
+    checked = _check(http, grpc)
+    if isinstance(checked, Failure):
+        yield checked
+        return
+    intake = Intake(capture, session_id, checked.unwrap())
+    async with _Closing() as closing:
+        heard_http = None if http is None else closing.own(await listen_http(intake, http))
+        if isinstance(heard_http, Failure):
+            yield heard_http
+            return
+        heard_grpc = None if grpc is None else closing.own(await listen_grpc(intake, grpc))
+        if isinstance(heard_grpc, Failure):
+            yield heard_grpc
+            return
+        yield Success(
+            Receiver(
+                None if heard_http is None else heard_http.unwrap(),
+                None if heard_grpc is None else heard_grpc.unwrap(),
+                intake.tally,
+            )
+        )
+
+
+@asynccontextmanager
+async def open_http_receiver(
+    capture: OtlpCaptureService,
+    session_id: str,
+    settings: HttpReceiverSettings = DEFAULT_HTTP_SETTINGS,
+) -> AsyncGenerator[Outcome[HttpReceiver, CannotListen | InvalidConfig]]:
+    """Listen for OTLP/HTTP alone, until the block ends; see `open_receiver`.
+
+    Fails with:
+        InvalidConfig: a setting is not in its range.
+        CannotListen: the address is not to be had.
+    """
+    async with open_receiver(capture, session_id, http=settings, grpc=None) as opened:
+        if isinstance(opened, Failure):
+            yield opened
+            return
+        receiver = opened.unwrap().http
+        assert receiver is not None
+        yield Success(receiver)
+
+
+def _check(
+    http: HttpReceiverSettings | None, grpc: GrpcReceiverSettings | None
+) -> Outcome[int, InvalidConfig]:
+    """Return the budget in bytes that the transports share."""
+    chosen = [settings for settings in (http, grpc) if settings is not None]
+    if not chosen:
+        allowed = "at least one of OTLP/HTTP and OTLP/gRPC is on"
+        return Failure(InvalidConfig("the choice of transports", "none", allowed))
+    for settings in chosen:
+        checked = check_receiver_settings(settings)
+        if isinstance(checked, Failure):
+            return checked
+    budget, *others = (settings.max_in_flight_bytes for settings in chosen)
+    if others and others[0] != budget:
+        allowed = f"the transports share it, and OTLP/HTTP has {budget:,}"
+        return Failure(InvalidConfig("max_in_flight_bytes", others[0], allowed))
+    return Success(budget)
+
+
+_R = TypeVar("_R")
+_E = TypeVar("_E")
+
+
+class _Closing:
+    """Ends all that it owns at once, so that each has its whole time."""
+
+    def __init__(self) -> None:
+        self._closes: list[Callable[[], Coroutine[Any, Any, None]]] = []
+
+    def own(self, listening: Outcome[Listening[_R], _E]) -> Outcome[_R, _E]:
+        """Take over the end of what listens."""
+        if isinstance(listening, Failure):
+            return listening
+        self._closes.append(listening.unwrap().close)
+        return Success(listening.unwrap().receiver)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        with anyio.CancelScope(shield=True):
+            async with anyio.create_task_group() as tasks:
+                for close in self._closes:
+                    tasks.start_soon(close)

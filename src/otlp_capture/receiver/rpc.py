@@ -1,0 +1,188 @@
+"""One OTLP/gRPC request and its answer. Source: OTLP specification 1.11, OTLP/gRPC.
+
+gRPC hands messages over as bytes, as they are on the wire: they are inflated where bodies of HTTP
+are, within the same bounds, and a client's own gzip is kept.
+"""
+
+import asyncio
+import base64
+import logging
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from functools import partial
+from typing import Any, Final, TypeAlias, TypeVar
+
+import anyio
+import anyio.lowlevel
+import grpc
+import grpc.aio
+
+from otlp_capture import otlp
+from otlp_capture.capture import CapturedDataReference
+from otlp_capture.otlp import Signal
+from otlp_capture.receiver.answers import (
+    UNANSWERED,
+    UNREAD,
+    InternalError,
+    NotOneMessage,
+    Overloaded,
+    Refusal,
+    UnknownMethod,
+    answer_to,
+    asks_to_return,
+)
+from otlp_capture.receiver.budget import Reads, Reservation
+from otlp_capture.receiver.headers import kept_headers
+from otlp_capture.receiver.intake import Intake, ReadRequest
+from otlp_capture.receiver.settings import GrpcReceiverSettings
+from otlp_capture.result import Failure, Outcome, Success
+
+_log = logging.getLogger(__name__)
+
+METHODS: Final[Mapping[str, Signal]] = {
+    "/opentelemetry.proto.collector.trace.v1.TraceService/Export": "traces",
+    "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export": "metrics",
+    "/opentelemetry.proto.collector.logs.v1.LogsService/Export": "logs",
+}
+_GZIP_BEGINS: Final = b"\x1f\x8b"
+"""No protobuf does: its first byte would be a wire type that there is not."""
+
+_MAX_MESSAGE: Final = 300
+"""Percent-encoded, and once more in the details, it stays below the 8 KiB that clients take."""
+
+_CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
+
+_T = TypeVar("_T")
+_Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
+_Kept: TypeAlias = Outcome[CapturedDataReference, Refusal]
+
+
+class Exporting(grpc.GenericRpcHandler):
+    """Answers calls, keeps what can be kept, and counts both.
+
+    Args:
+        intake: what keeps and counts the requests.
+        settings: what to take.
+    """
+
+    def __init__(self, intake: Intake, settings: GrpcReceiverSettings) -> None:
+        self._intake, self._settings = intake, settings
+        self._kept_headers = frozenset(name.lower() for name in settings.keep_headers)
+        self._reads = Reads(
+            settings.max_reads,
+            patience_s=settings.read_patience_s,
+            timeout_s=settings.body_timeout_s,
+        )
+        self._keeping = set[asyncio.Task[_Kept]]()
+        # Whether one message came is seen here: as a unary call gRPC would see to it, and there
+        # would be no time limit, nor a word of ours before the message is read.
+        self._handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {
+            method: grpc.stream_unary_rpc_method_handler(partial(self._export, signal))
+            for method, signal in METHODS.items()
+        }
+
+    def service(self, handler_call_details: Any) -> Any:
+        """Return what answers a call, also one of a method that there is not."""
+        method = handler_call_details.method
+        if method in self._handlers:
+            return self._handlers[method]
+        no_method: Any = partial(self._no_method, method)
+        return grpc.stream_unary_rpc_method_handler(no_method)
+
+    async def end(self) -> None:
+        """Wait for what is still being kept, though nobody waits for the answer."""
+        while self._keeping:
+            await asyncio.wait(self._keeping)
+
+    async def _no_method(self, method: str, _messages: object, context: _Context) -> bytes:
+        return await self._refuse(UnknownMethod(method, tuple(METHODS)), context)
+
+    async def _export(self, signal: Signal, _messages: object, context: _Context) -> bytes:
+        message = await self._received(context)
+        if isinstance(message, Failure):
+            return await self._refuse(message.failure(), context)
+        kept = await self._kept(self._request(message.unwrap(), signal, context))
+        if isinstance(kept, Failure):
+            return await self._refuse(kept.failure(), context)
+        reference = kept.unwrap()
+        self._intake.accept(reference, len(message.unwrap()))
+        await _said(context.send_initial_metadata((("x-durability", reference.durability),)))
+        return otlp.encode_response(signal, "protobuf")
+
+    async def _received(self, context: _Context) -> Outcome[bytes, Refusal]:
+        """Read the one message there is to be."""
+        try:
+            read = await _guarded(lambda: self._reads.run(partial(_one_message, context)))
+        except asyncio.CancelledError:
+            self._intake.lose(UNREAD)
+            raise
+        return read if isinstance(read, Failure) else read.unwrap()
+
+    def _request(self, message: bytes, signal: Signal, context: _Context) -> ReadRequest:
+        is_gzip = message.startswith(_GZIP_BEGINS)
+        headers = kept_headers(_texts(context), self._kept_headers)
+        encoding = "gzip" if is_gzip else "identity"
+        return ReadRequest(message, signal, "protobuf", encoding, headers)
+
+    async def _kept(self, request: ReadRequest) -> _Kept:
+        """Keep a request in a task that no client can cancel."""
+        keeping = asyncio.create_task(_guarded(lambda: self._keep(request)))
+        self._keeping.add(keeping)
+        keeping.add_done_callback(self._keeping.discard)
+        try:
+            return await asyncio.shield(keeping)
+        except asyncio.CancelledError:
+            self._intake.lose(UNANSWERED)
+            raise
+
+    async def _keep(self, request: ReadRequest) -> _Kept:
+        with Reservation(self._intake.budget) as held:
+            if not held.grow(len(request.body)):
+                return Failure(Overloaded(held.limit_bytes))
+            return await self._intake.keep(request, self._intake.session_id)
+
+    async def _refuse(self, refusal: Refusal, context: _Context) -> bytes:
+        """Count a refusal and say it, which ends the call."""
+        self._intake.refuse(refusal)
+        _, code = answer_to(refusal)
+        text = refusal.message[:_MAX_MESSAGE]
+        details = (
+            otlp.encode_retry_status(code, text, self._settings.retry_after_s)
+            if asks_to_return(code)
+            else otlp.encode_status(code, text, "protobuf")
+        )
+        message = text.encode("utf-8", "backslashreplace").decode()
+        await context.abort(_CODES[code], message, (("grpc-status-details-bin", details),))
+
+
+async def _one_message(context: _Context) -> Outcome[bytes, NotOneMessage]:
+    message = await context.read()
+    after = await context.read()
+    if message is grpc.aio.EOF:
+        # gRPC ends a call whose message it refuses, and cancels us next.
+        await anyio.lowlevel.checkpoint()
+        return Failure(NotOneMessage("none"))
+    return Success(message) if after is grpc.aio.EOF else Failure(NotOneMessage("more than one"))
+
+
+async def _guarded(work: Callable[[], Awaitable[Outcome[_T, Refusal]]]) -> Outcome[_T, Refusal]:
+    """Make a fault of ours an answer: gRPC would make UNKNOWN of it, and clients drop on that."""
+    try:
+        return await work()
+    except Exception:  # noqa: BLE001 - the boundary: whatever it is, it is logged and told
+        _log.exception("A request could not be answered")
+        return Failure(InternalError())
+
+
+async def _said(saying: Awaitable[None]) -> None:
+    """Say something to a client that may be gone: what was kept stays kept."""
+    try:
+        await saying
+    except grpc.aio.BaseError as error:
+        _log.debug("An answer did not reach its client: %s", error)
+
+
+def _texts(context: _Context) -> Iterator[tuple[str, str]]:
+    """Yield a request's metadata; binary ones are written in base64, as they travel."""
+    for name, value in context.invocation_metadata() or ():
+        is_text = isinstance(value, str)
+        yield name, value if is_text else base64.b64encode(bytes(value)).decode("ascii")
