@@ -91,8 +91,8 @@ class Shell:
 
     @contextmanager
     def serving(self, *arguments: str) -> Generator["Serving"]:
-        """Run `otlp-capture serve` on a free port; interrupted at the end, if not before."""
-        process = self.start("serve", "--port", "0", "--json", *arguments)
+        """Run `otlp-capture serve` on free ports; interrupted at the end, if not before."""
+        process = self.start("serve", "--http-port", "0", "--grpc-port", "0", "--json", *arguments)
         try:
             assert process.stderr is not None
             announced = process.stderr.readline()
@@ -116,6 +116,11 @@ class Serving:
     def url(self) -> str:
         """Where to send."""
         return self.announced["listening"]
+
+    @property
+    def grpc_url(self) -> str:
+        """Where to send over gRPC."""
+        return self.announced["listeningGrpc"]
 
     @property
     def port(self) -> int:

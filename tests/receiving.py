@@ -20,8 +20,16 @@ from otlp_capture.capture import (
 from otlp_capture.clock import SystemClock
 from otlp_capture.layer import open_runtime, succeed, wire
 from otlp_capture.otlp import Limits, Signal
-from otlp_capture.receiver import HttpReceiver, HttpReceiverSettings, open_http_receiver
+from otlp_capture.receiver import (
+    GrpcReceiver,
+    GrpcReceiverSettings,
+    HttpReceiver,
+    HttpReceiverSettings,
+    Tally,
+    open_receiver,
+)
 from otlp_capture.result import Failure, or_raise
+from otlp_capture.sessions import Headers, RequestReader, in_order, index_session
 from otlp_capture.storage import S3Storage, S3StorageTag, StorageFault
 from tests.clocks import HANGS_AFTER_S
 from tests.sessions import opened_memory
@@ -69,6 +77,8 @@ class Receiving:
     receiver: HttpReceiver
     capture: OtlpCaptureService
     store: Troubled
+    tally: Tally
+    grpc: GrpcReceiver | None
 
     @property
     def port(self) -> int:
@@ -76,13 +86,25 @@ class Receiving:
         return self.receiver.port
 
     @property
+    def grpc_port(self) -> int:
+        """Where to send over gRPC."""
+        assert self.grpc is not None
+        return self.grpc.port
+
+    @property
     def counts(self) -> tuple[dict[str, int], dict[str, int]]:
         """What was accepted by signal, and refused by reason."""
-        return dict(self.receiver.accepted), dict(self.receiver.refused)
+        return dict(self.tally.accepted), dict(self.tally.refused)
 
     async def kept(self) -> Counter[tuple[Signal, bytes]]:
         """Read what was stored with zlib alone: each gzip member is a request."""
         return Counter([request async for request in self._requests()])
+
+    async def kept_headers(self) -> list[Headers]:
+        """Read what was kept of each request's headers."""
+        index = or_raise(await index_session(self.store, SESSION))
+        requests = RequestReader(self.store).read_all(in_order(index))
+        return [or_raise(each).headers async for each in requests]
 
     async def _requests(self) -> AsyncGenerator[tuple[Signal, bytes]]:
         async for found in self.store.list_objects(f"sessions/{SESSION}/raw/"):
@@ -105,8 +127,12 @@ async def receiving(
     config: CaptureConfig | None = CaptureConfig(session_id=SESSION),  # noqa: B008 - it is frozen
     settings: HttpReceiverSettings = HttpReceiverSettings(port=0),  # noqa: B008 - it is frozen
     capture_settings: CaptureSettings = CaptureSettings(linger_s=0.0),  # noqa: B008 - it is frozen
+    grpc: GrpcReceiverSettings | None = None,
 ) -> AsyncGenerator[Receiving]:
-    """Receive for the time of an `async with`; without a *config* no session is begun."""
+    """Receive for the time of an `async with`; without a *config* no session is begun.
+
+    Over gRPC, too, where *grpc* says how.
+    """
     async with opened_memory() as storage:
         store = Troubled(storage)
         layer = wire(
@@ -118,8 +144,10 @@ async def receiving(
             (capture,) = or_raise(opened)
             if config is not None:
                 or_raise(await capture.start_capture(config))
-            async with open_http_receiver(capture, SESSION, settings) as listening:
-                yield Receiving(or_raise(listening), capture, store)
+            async with open_receiver(capture, SESSION, http=settings, grpc=grpc) as opened_receiver:
+                receiver = or_raise(opened_receiver)
+                assert receiver.http is not None
+                yield Receiving(receiver.http, capture, store, receiver.tally, receiver.grpc)
                 store.is_open.set()
 
 

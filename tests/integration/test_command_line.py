@@ -72,7 +72,7 @@ class TestUsageErrors:
         "replay s --to http://127.0.0.1:9 --speed fast",
         "replay s --to http://127.0.0.1:9 --timestamps later",
         "diff a b --shift some",
-        "serve --session s --port many",
+        "serve --session s --http-port many",
         "serve --session s --linger-ms nan",
         "serve --session s --max-request-mib 0",
         "record --session s",
@@ -104,13 +104,16 @@ class TestBadInput:
                     "diff ../here here",
                     f"replay ../here {NOWHERE}",
                     "import lines.jsonl --session ../x",
-                    "serve --session ../x --port 0",
+                    "serve --session ../x --http-port 0 --grpc-port 0",
                 ],
             ),
             (
                 2,
                 "SessionAlreadyExists",
-                ["import lines.jsonl --session here", "serve --session here --port 0"],
+                [
+                    "import lines.jsonl --session here",
+                    "serve --session here --http-port 0 --grpc-port 0",
+                ],
             ),
             (
                 2,
@@ -118,13 +121,13 @@ class TestBadInput:
                 [
                     "replay here --to nowhere",
                     f"replay here {NOWHERE} --speed 0",
-                    "serve --session x --port 0 --label nameless",
-                    "serve --session x --port 0 --max-size-mb nan",
+                    "serve --session x --http-port 0 --grpc-port 0 --label nameless",
+                    "serve --session x --http-port 0 --grpc-port 0 --max-size-mb nan",
                 ],
             ),
             (2, "FileUnreadable", ["import absent.jsonl --session x", "import . --session x"]),
             (2, "SignalMissing", ["import framed.bin --session x"]),
-            (2, "CannotListen", ["serve --session x --port 70000"]),
+            (2, "CannotListen", ["serve --session x --http-port 70000 --grpc-port 0"]),
             (
                 2,
                 "InvalidStoreUrl",
@@ -169,7 +172,7 @@ class TestBadInput:
             "import lines.jsonl --session s": 3,
             f"replay s {NOWHERE}": 3,
             "diff a b": 3,
-            "serve --session s --port 0": 3,
+            "serve --session s --http-port 0 --grpc-port 0": 3,
             "record --session s -- true": 125,
         }
 

@@ -192,7 +192,11 @@ class TestServe:
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
     def test_a_signal_ends_it_cleanly(self, shell: Shell, number: signal.Signals) -> None:
         with shell.serving("--session", "s") as serving:
-            assert serving.announced == {"sessionId": "s", "listening": serving.url}
+            assert serving.announced == {
+                "sessionId": "s",
+                "listening": serving.url,
+                "listeningGrpc": serving.grpc_url,
+            }
             statuses = send(serving.port, TRACES, post("/v1/logs", b"{}", JSON), b"garbage\r\n\r\n")
             ended = serving.end(number)
 
@@ -205,7 +209,7 @@ class TestServe:
         assert shell.run("sessions", "show", "s", "--json").result == document
 
     def test_people_are_told_where_and_what(self, shell: Shell) -> None:
-        process = shell.start("serve", "--session", "s", "--port", "0")
+        process = shell.start("serve", "--session", "s", "--http-port", "0", "--no-grpc")
         assert process.stderr is not None
         announced = process.stderr.readline()
         port = int(announced.partition("http://127.0.0.1:")[2].partition(".")[0])
@@ -223,7 +227,7 @@ class TestServe:
     def test_a_session_that_nobody_records_is_taken_up(self, shell: Shell) -> None:
         put_session(shell, "orphan", "active")
 
-        process = shell.start("serve", "--session", "orphan", "--port", "0")
+        process = shell.start("serve", "--session", "orphan", "--http-port", "0", "--no-grpc")
         assert process.stderr is not None
         taken_up, announced = process.stderr.readline(), process.stderr.readline()
         port = int(announced.partition("http://127.0.0.1:")[2].partition(".")[0])
@@ -239,7 +243,9 @@ class TestServe:
 
     def test_a_session_that_somebody_records_is_left_alone(self, shell: Shell) -> None:
         with shell.serving("--session", "s") as serving:
-            second = shell.run("serve", "--session", "s", "--port", "0", "--json")
+            second = shell.run(
+                "serve", "--session", "s", "--http-port", "0", "--grpc-port", "0", "--json"
+            )
             assert send(serving.port, TRACES) == [200]
             ended = serving.end()
 
@@ -249,7 +255,9 @@ class TestServe:
     def test_a_port_in_use_makes_no_session(self, shell: Shell) -> None:
         with socket.create_server(("127.0.0.1", 0)) as listener:
             port = str(listener.getsockname()[1])
-            refused = shell.run("serve", "--session", "s", "--port", port, "--json")
+            refused = shell.run(
+                "serve", "--session", "s", "--http-port", port, "--no-grpc", "--json"
+            )
 
         assert (refused.code, refused.error["error"]) == (2, "CannotListen")
         assert shell.run("sessions", "list", "--json").result == {"sessions": []}

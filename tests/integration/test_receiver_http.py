@@ -205,7 +205,16 @@ class TestLimits:
 def serving(folder: Path) -> Generator[tuple[int, int]]:
     """Run `otlp-capture serve`; tell its port and its process id."""
     command = [sys.executable, "-c", "from otlp_capture.cli import main; main()", "serve"]
-    options = ["--session", "s", "--port", "0", "--store", f"file:{folder}", "--json"]
+    options = [
+        "--session",
+        "s",
+        "--http-port",
+        "0",
+        "--no-grpc",
+        "--store",
+        f"file:{folder}",
+        "--json",
+    ]
     process = subprocess.Popen(
         [*command, *options], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )

@@ -131,6 +131,8 @@ def record(
     async def work(capture: OtlpCaptureService) -> Outcome[int, Any]:
         if isinstance(config, Failure):
             return config
+        inherited = dict(os.environ)
+        _quieten_grpc()
         found = find_program(command[0])
         if isinstance(found, Failure):
             return found
@@ -144,7 +146,7 @@ def record(
                 receiver = opened.unwrap()
                 ended = await run_to_end(
                     command,
-                    exporter_environment(os.environ, *_urls(receiver)),
+                    exporter_environment(inherited, *_urls(receiver)),
                     interrupts,
                     stdout=sys.stderr.fileno() if as_json else None,
                 )
@@ -211,6 +213,7 @@ def serve(
     async def work(capture: OtlpCaptureService) -> Outcome[int, Any]:
         if isinstance(config, Failure):
             return config
+        _quieten_grpc()
         with anyio.open_signal_receiver(SIGINT, SIGTERM) as interrupts:
             async with open_receiver(capture, session, http=http, grpc=grpc) as opened:
                 if isinstance(opened, Failure):
@@ -283,6 +286,11 @@ async def _start_or_take_up(
         if isinstance(error, SessionAlreadyExists) and error.status == "active":
             return await capture.resume_capture(config.session_id)
     return started
+
+
+def _quieten_grpc() -> None:
+    """Keep gRPC from writing a line on standard error for each request that it refuses itself."""
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 
 def _urls(receiver: Receiver) -> tuple[str, str | None]:

@@ -114,7 +114,7 @@ def encode_status(code: int, message: str, encoding: Encoding) -> bytes:
 
 
 def encode_retry_status(code: int, message: str, retry_after_s: int) -> bytes:
-    """Write a `google.rpc.Status` that says when to come again, as `grpc-status-details-bin` has it.
+    """Write a `google.rpc.Status` with a `RetryInfo`, for `grpc-status-details-bin`.
 
     Source: https://opentelemetry.io/docs/specs/otlp/#otlpgrpc-throttling.
     """

@@ -85,8 +85,10 @@ class Exporting(grpc.GenericRpcHandler):
         method = handler_call_details.method
         if method in self._handlers:
             return self._handlers[method]
-        no_method: Any = partial(self._no_method, method)
-        return grpc.stream_unary_rpc_method_handler(no_method)
+        handler: grpc.RpcMethodHandler[Any, Any] = grpc.stream_unary_rpc_method_handler(
+            partial(self._no_method, method)
+        )
+        return handler
 
     async def end(self) -> None:
         """Wait for what is still being kept, though nobody waits for the answer."""

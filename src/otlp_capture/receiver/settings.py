@@ -73,7 +73,8 @@ class GrpcReceiverSettings(ReceiverSettings):
     Attributes:
         port: the port; 0: any that is free.
         max_connections: how many connections may be open at once; more are closed at once.
-        max_streams: how many requests may be under way on one connection; clients keep more back.
+        max_streams: how many requests may be under way on one connection; clients keep more back,
+            or gRPC tells them to come again.
         max_metadata_bytes: the largest metadata of a request, as HTTP/2 counts them; gRPC itself
             refuses more with RESOURCE_EXHAUSTED.
         max_reads: how many messages may be coming in at once, each of `max_body_bytes` at most:
