@@ -276,16 +276,19 @@ class TestShutdown:
         async def stream(calls: Calls) -> None:
             endings.append(await calls.stream("logs", bodies()))
 
-        async with AsyncExitStack() as channels, anyio.create_task_group() as tasks:
-            async with receiving(
+        async with (
+            AsyncExitStack() as channels,
+            anyio.create_task_group() as tasks,
+            receiving(
                 settings=HttpReceiverSettings(port=0, shutdown_timeout_s=HANGS_AFTER_S),
                 grpc=GrpcReceiverSettings(port=0, shutdown_timeout_s=HANGS_AFTER_S),
-            ) as opened:
-                calls = await channels.enter_async_context(calling(opened.grpc_port))
-                opened.store.hold()
-                tasks.start_soon(stream, calls)
-                tasks.start_soon(export, calls)
-                await opened.store.waiting.wait()
+            ) as opened,
+        ):
+            calls = await channels.enter_async_context(calling(opened.grpc_port))
+            opened.store.hold()
+            tasks.start_soon(stream, calls)
+            tasks.start_soon(export, calls)
+            await opened.store.waiting.wait()
         assert endings == [OK, OK]
         assert opened.counts == ({"traces": 1, "logs": 1}, {})
 

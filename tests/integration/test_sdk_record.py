@@ -26,7 +26,6 @@ PROGRAM = Path(__file__).parents[1] / "programs" / "observed_program.py"
 NOWHERE = "http://127.0.0.1:9"
 HOSTILE = {
     "OTEL_EXPORTER_OTLP_ENDPOINT": NOWHERE,
-    "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc",
     "OTEL_EXPORTER_OTLP_HEADERS": "authorization=Bearer%20secret",
     "OTEL_EXPORTER_OTLP_CERTIFICATE": "/nowhere/ca.pem",
     "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE": "/nowhere/client.pem",
@@ -79,11 +78,29 @@ def signal_of(path: Path) -> Signal:
     return cast("Signal", path.name.partition("-")[0])
 
 
-@pytest.mark.parametrize("compression", ["gzip", "none", "deflate", ""])
+MIXED = {
+    "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc",
+    "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL": "http/protobuf",
+    "OTEL_EXPORTER_OTLP_LOGS_PROTOCOL": "grpc",
+}
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"OTEL_EXPORTER_OTLP_COMPRESSION": "gzip"},
+        {"OTEL_EXPORTER_OTLP_COMPRESSION": "none"},
+        {"OTEL_EXPORTER_OTLP_COMPRESSION": "deflate"},
+        {"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc", "OTEL_EXPORTER_OTLP_COMPRESSION": "gzip"},
+        {"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"},
+        MIXED,
+        {**MIXED, "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"},
+    ],
+)
 def test_all_that_a_program_exports_is_held_field_by_field(
-    tmp_path: Path, compression: str
+    tmp_path: Path, told: dict[str, str]
 ) -> None:
-    seen, stored = record(tmp_path, {**HOSTILE, "OTEL_EXPORTER_OTLP_COMPRESSION": compression})
+    seen, stored = record(tmp_path, {**HOSTILE, **told})
 
     records = records_of(seen)
     assert records_of(stored) == records

@@ -1,9 +1,11 @@
 """An application that notes down all that it exports, to be recorded and compared.
 
 Its in-memory exporters see what its OTLP exporters send; at the end it writes that, encoded, into
-the folder that it is given, one file a request: `{signal}-{number}.bin`.
+the folder that it is given, one file a request: `{signal}-{number}.bin`. The environment says by
+which protocol it exports.
 """
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,13 @@ from opentelemetry._logs import LogRecord, SeverityNumber
 from opentelemetry.exporter.otlp.proto.common._log_encoder import encode_logs
 from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from opentelemetry.exporter.otlp.proto.grpc._log_exporter import OTLPLogExporter as GrpcLogExporter
+from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import (
+    OTLPMetricExporter as GrpcMetricExporter,
+)
+from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import (
+    OTLPSpanExporter as GrpcSpanExporter,
+)
 from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -74,18 +83,24 @@ REMOTE = SpanContext(
 )
 
 
-class SeenMetrics(OTLPMetricExporter):
-    """Exports metrics, and keeps them."""
+def seen_metrics(exporter: Any) -> list[MetricsData]:
+    """Return a list into which all that an exporter of metrics exports is put from now on."""
+    seen: list[MetricsData] = []
+    export = exporter.export
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen: list[MetricsData] = []
+    def see(data: MetricsData, *options: Any, **more: Any) -> MetricExportResult:
+        seen.append(data)
+        result: MetricExportResult = export(data, *options, **more)
+        return result
 
-    def export(
-        self, metrics_data: MetricsData, timeout_millis: float | None = 10_000, **kwargs: Any
-    ) -> MetricExportResult:
-        self.seen.append(metrics_data)
-        return super().export(metrics_data, timeout_millis, **kwargs)
+    exporter.export = see
+    return seen
+
+
+def over_grpc(signal: str) -> bool:
+    """Whether a signal is exported over gRPC, as an SDK decides it."""
+    general = os.environ.get("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
+    return os.environ.get(f"OTEL_EXPORTER_OTLP_{signal}_PROTOCOL", general) == "grpc"
 
 
 def main(folder: Path) -> None:
@@ -94,14 +109,17 @@ def main(folder: Path) -> None:
         InMemorySpanExporter(),
         InMemoryLogRecordExporter(),  # type: ignore[no-untyped-call]  # it is not typed
         InMemoryMetricReader(),
-        SeenMetrics(),
+        GrpcMetricExporter() if over_grpc("METRICS") else OTLPMetricExporter(),
     )
+    seen = seen_metrics(pushed)
     tracers = TracerProvider(resource=RESOURCE, span_limits=SpanLimits(max_events=3, max_links=2))
     tracers.add_span_processor(SimpleSpanProcessor(spans))
-    tracers.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(), max_export_batch_size=7))
+    span_exporter = GrpcSpanExporter() if over_grpc("TRACES") else OTLPSpanExporter()
+    tracers.add_span_processor(BatchSpanProcessor(span_exporter, max_export_batch_size=7))
     loggers = LoggerProvider(resource=RESOURCE)
     loggers.add_log_record_processor(SimpleLogRecordProcessor(logs))
-    loggers.add_log_record_processor(BatchLogRecordProcessor(OTLPLogExporter()))
+    log_exporter = GrpcLogExporter() if over_grpc("LOGS") else OTLPLogExporter()
+    loggers.add_log_record_processor(BatchLogRecordProcessor(log_exporter))
     meters = MeterProvider(
         [pulled, PeriodicExportingMetricReader(pushed, export_interval_millis=60_000)],
         resource=RESOURCE,
@@ -120,7 +138,7 @@ def main(folder: Path) -> None:
         provider.shutdown()
     requests: dict[str, list[Any]] = {
         "traces": [encode_spans(spans.get_finished_spans())],
-        "metrics": [encode_metrics(data) for data in pushed.seen],
+        "metrics": [encode_metrics(data) for data in seen],
         "logs": [encode_logs(logs.get_finished_logs())],
     }
     for signal, encoded in requests.items():
