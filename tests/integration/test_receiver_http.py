@@ -314,6 +314,85 @@ class TestFullSuccess:
             assert json.loads(answer.body) == {}
 
 
+class TestCompressedAnswers:
+    """S12: the answer is compressed when the client asks for it."""
+
+    @pytest.mark.parametrize(
+        ("request_", "status"),
+        [
+            (("/v1/logs", b"{}", JSON), 200),
+            (("/v1/logs", b"{", JSON), 400),
+            (("/v1/logs", b"x", PROTOBUF), 400),
+            (("/", b"", PROTOBUF), 404),
+        ],
+    )
+    @pytest.mark.parametrize(
+        ("header", "is_asked"),
+        [
+            ("Accept-Encoding: gzip, deflate", True),
+            ("accept-encoding: GZIP;q=0.1", True),
+            ("Accept-Encoding: gzip;q=0, *", False),
+            ("Accept-Encoding: br", False),
+        ],
+    )
+    async def test_as_the_client_weighs_it(
+        self,
+        request_: tuple[str, bytes, str],
+        status: int,
+        header: str,
+        is_asked: bool,  # noqa: FBT001 - it is a column of the table
+    ) -> None:
+        async with receiving() as opened:
+            plain = await ask(opened.port, post(*request_))
+            answer = await ask(opened.port, post(*request_, header))
+
+            assert (plain.status, answer.status) == (status, status)
+            assert answer.headers.get("content-encoding") == ("gzip" if is_asked else None)
+            body = gzip.decompress(answer.body) if is_asked else answer.body
+            assert body == plain.body
+
+    async def test_an_empty_answer_stays_empty(self) -> None:
+        async with receiving() as opened:
+            answer = await ask(
+                opened.port, post("/v1/logs", b"", PROTOBUF, "Accept-Encoding: gzip")
+            )
+
+            assert (answer.status, answer.body) == (200, b"")
+            assert "content-encoding" not in answer.headers
+
+
+class TestKeptHeaders:
+    async def test_only_those_that_were_chosen(self) -> None:
+        settings = HttpReceiverSettings(port=0, keep_headers=("X-Tenant", "User-Agent"))
+        headers = ("x-tenant: a", "Authorization: Bearer secret", "User-agent: u", "X-TENANT: b")
+        async with receiving(settings=settings) as opened:
+            request = post("/v1/logs", logs(), PROTOBUF, *headers)
+            assert (await ask(opened.port, request)).status == 200
+            assert (await ask(opened.port, TRACES)).status == 200
+
+            kept = (("x-tenant", "a"), ("user-agent", "u"), ("x-tenant", "b"))
+            assert await opened.kept_headers() == [kept, ()]
+
+    async def test_those_that_no_frame_holds_are_too_large(self) -> None:
+        settings = HttpReceiverSettings(port=0, keep_headers=("x-large",))
+        headers = ["X-Large: " + "x" * 8_000] * 3
+        async with receiving(settings=settings) as opened:
+            answer = await ask(opened.port, post("/v1/logs", logs(), PROTOBUF, *headers))
+
+            assert told(answer) == (413, RESOURCE_EXHAUSTED)
+            assert opened.counts == ({}, {"RequestTooLarge": 1})
+
+
+class TestDurability:
+    async def test_only_a_success_names_it(self) -> None:
+        async with receiving() as opened:
+            kept = await ask(opened.port, TRACES)
+            refused = await ask(opened.port, post("/v1/traces", b"{", JSON))
+
+            assert kept.headers["x-durability"] == "object"
+            assert "x-durability" not in refused.headers
+
+
 class TestWholeOrNotAtAll:
     """S6: nothing is taken in part, so there is never a partial success."""
 

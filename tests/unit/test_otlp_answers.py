@@ -1,6 +1,9 @@
 """Answers to export requests, both ways, and google.rpc.Status."""
 
 import pytest
+from google.rpc.error_details_pb2 import (  # type: ignore[import-untyped]  # it ships no types
+    RetryInfo,
+)
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]  # it ships no types
 from hypothesis import given
 from hypothesis import strategies as st
@@ -102,6 +105,15 @@ class TestStatus:
         body = b'{"code":14,"details":[{"@type":"x/google.rpc.RetryInfo","value":"1s"}]}'
 
         assert otlp.decode_status(body, "json") == Success(RpcStatus(14, ""))
+
+    def test_its_details_say_when_to_come_again(self) -> None:
+        body = otlp.encode_retry_status(14, "full\ud800", 7)
+
+        status, retry = Status.FromString(body), RetryInfo()
+        assert (status.code, status.message) == (14, "full\\ud800")
+        (detail,) = status.details
+        assert detail.Unpack(retry)
+        assert retry.retry_delay.ToSeconds() == 7
 
     @pytest.mark.parametrize("encoding", ["protobuf", "json"])
     def test_a_page_of_a_proxy_is_none(self, encoding: Encoding) -> None:

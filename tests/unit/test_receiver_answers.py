@@ -3,6 +3,7 @@
 from typing import Any, get_args
 
 import attrs
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,10 +29,11 @@ from otlp_capture.receiver.answers import (
     UnknownPath,
     UnsupportedContentType,
     answer_to,
+    asks_to_return,
 )
 from otlp_capture.sessions import SessionNotFound
 
-URL = "http://127.0.0.1:4318"
+URL, GRPC_URL = "http://127.0.0.1:4318", "http://127.0.0.1:4317"
 TOLD = {"OTEL_EXPORTER_OTLP_ENDPOINT": URL, "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}
 LOOPBACK = "127.0.0.1,localhost,::1"
 
@@ -65,6 +67,16 @@ def test_every_refusal_has_its_status_and_code() -> None:
         StorageFailure: (503, 14),
         SessionNotFound: (503, 14),
     }
+
+
+def test_only_who_is_unavailable_asks_to_return() -> None:
+    asking = {
+        refusal.__name__
+        for refusal in get_args(Refusal)
+        if asks_to_return(answer_to(of_type(refusal))[1])
+    }
+
+    assert asking == {"Overloaded", "SessionNotFound", "StorageFailure", "TooManyReads"}
 
 
 class TestExporterEnvironment:
@@ -125,3 +137,66 @@ class TestExporterEnvironment:
         once = exporter_environment(inherited, URL)
 
         assert exporter_environment(once, URL) == once
+
+    @pytest.mark.parametrize("protocol", ["http/protobuf", "http/json", "grpc"])
+    def test_the_protocol_stays_and_has_its_endpoint(self, protocol: str) -> None:
+        inherited = {"OTEL_EXPORTER_OTLP_PROTOCOL": protocol}
+
+        environment = exporter_environment(inherited, URL, GRPC_URL)
+
+        assert environment == {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": GRPC_URL if protocol == "grpc" else URL,
+            "OTEL_EXPORTER_OTLP_PROTOCOL": protocol,
+            "NO_PROXY": LOOPBACK,
+            "no_proxy": LOOPBACK,
+        }
+
+    @pytest.mark.parametrize("protocol", ["", "thrift", "http"])
+    def test_a_protocol_that_is_not_spoken_is_replaced(self, protocol: str) -> None:
+        inherited = {"OTEL_EXPORTER_OTLP_PROTOCOL": protocol}
+
+        environment = exporter_environment(inherited, URL, GRPC_URL)
+
+        assert environment == {**TOLD, "NO_PROXY": LOOPBACK, "no_proxy": LOOPBACK}
+
+    def test_single_signals_have_their_own_protocol(self) -> None:
+        inherited = {
+            "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc",
+            "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "grpc",
+            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://elsewhere:4317",
+            "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL": "http/json",
+            "OTEL_EXPORTER_OTLP_LOGS_PROTOCOL": "nothing known",
+        }
+
+        environment = exporter_environment(inherited, URL, GRPC_URL)
+
+        assert environment == {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": GRPC_URL,
+            "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc",
+            "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": f"{URL}/v1/metrics",
+            "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL": "http/json",
+            "NO_PROXY": LOOPBACK,
+            "no_proxy": LOOPBACK,
+        }
+
+    def test_one_signal_over_grpc_alone(self) -> None:
+        inherited = {"OTEL_EXPORTER_OTLP_LOGS_PROTOCOL": "grpc"}
+
+        assert exporter_environment(inherited, URL, GRPC_URL) == {
+            **TOLD,
+            "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": GRPC_URL,
+            "OTEL_EXPORTER_OTLP_LOGS_PROTOCOL": "grpc",
+            "NO_PROXY": LOOPBACK,
+            "no_proxy": LOOPBACK,
+        }
+
+    @given(
+        st.dictionaries(
+            st.sampled_from([*TOLD, "OTEL_EXPORTER_OTLP_LOGS_PROTOCOL"]),
+            st.sampled_from(["grpc", "http/json", "http/protobuf", "other"]),
+        )
+    )
+    def test_doing_it_again_changes_no_protocol(self, inherited: dict[str, str]) -> None:
+        once = exporter_environment(inherited, URL, GRPC_URL)
+
+        assert exporter_environment(once, URL, GRPC_URL) == once

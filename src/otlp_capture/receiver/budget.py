@@ -48,7 +48,7 @@ class Reads:
     Args:
         limit: how many at once.
         patience_s: how long each may take in any case, in seconds.
-        timeout_s: how long each may wait and take in all, in seconds.
+        timeout_s: how long each may wait, and then how long it may take, in seconds.
     """
 
     def __init__(self, limit: int, *, patience_s: float, timeout_s: float) -> None:
@@ -65,13 +65,13 @@ class Reads:
             TooManyReads: its turn did not come in time.
             BodyTooSlow: it took too long, also because others waited.
         """
-        began = anyio.current_time()
-        scope = anyio.CancelScope(deadline=began + self._timeout_s)
-        with anyio.move_on_at(scope.deadline) as waiting:
+        with anyio.move_on_after(self._timeout_s) as waiting:
             await self._turn()
         if waiting.cancelled_caught:
             return Failure(TooManyReads(self._limit))
-        self._began[scope] = anyio.current_time()
+        began = anyio.current_time()
+        scope = anyio.CancelScope(deadline=began + self._timeout_s)
+        self._began[scope] = began
         try:
             with scope:
                 return Success(await read())
