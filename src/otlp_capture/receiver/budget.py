@@ -53,7 +53,7 @@ class Reads:
 
     def __init__(self, limit: int, *, patience_s: float, timeout_s: float) -> None:
         self._limit, self._patience_s, self._timeout_s = limit, patience_s, timeout_s
-        self._slots = anyio.Semaphore(limit)
+        self._slots, self._waiting = anyio.Semaphore(limit), 0
         self._began = dict[anyio.CancelScope, float]()
 
     async def run(
@@ -65,13 +65,11 @@ class Reads:
             TooManyReads: its turn did not come in time.
             BodyTooSlow: it took too long, also because others waited.
         """
-        with anyio.move_on_after(self._timeout_s) as waiting:
-            await self._turn()
-        if waiting.cancelled_caught:
+        if not await self._has_turn():
             return Failure(TooManyReads(self._limit))
-        began = anyio.current_time()
-        scope = anyio.CancelScope(deadline=began + self._timeout_s)
-        self._began[scope] = began
+        scope = anyio.CancelScope()
+        began = self._began[scope] = anyio.current_time()
+        self._press()
         try:
             with scope:
                 return Success(await read())
@@ -80,11 +78,26 @@ class Reads:
             self._began.pop(scope, None)
             self._slots.release()
 
-    async def _turn(self) -> None:
-        while self._began:
-            scope, began = next(iter(self._began.items()))
-            with anyio.move_on_at(began + self._patience_s):
-                return await self._slots.acquire()
-            if self._began.pop(scope, None) is not None:
-                scope.cancel()
-        await self._slots.acquire()
+    async def _has_turn(self) -> bool:
+        try:
+            self._slots.acquire_nowait()
+        except anyio.WouldBlock:
+            return await self._waits()
+        return True
+
+    async def _waits(self) -> bool:
+        self._waiting += 1
+        self._press()
+        try:
+            with anyio.move_on_after(self._timeout_s) as waiting:
+                await self._slots.acquire()
+        finally:
+            self._waiting -= 1
+            self._press()
+        return not waiting.cancelled_caught
+
+    def _press(self) -> None:
+        """See to it that the oldest, as many as others wait, have their patience and no more."""
+        for number, (scope, began) in enumerate(self._began.items()):
+            is_pressed = number < self._waiting
+            scope.deadline = began + (self._patience_s if is_pressed else self._timeout_s)
