@@ -12,9 +12,19 @@ from grpc import Compression, StatusCode
 from otlp_capture.capture import CaptureConfig
 from otlp_capture.otlp import SIGNALS, Signal
 from otlp_capture.result import or_raise
+from tests.bombs import bomb
 from tests.export_requests import REQUESTS, logs, traces
 from tests.grpc_calls import METHODS, OK, Calls, Ending, taking
-from tests.raw_http2 import END_STREAM, HEADERS, call, frame, frames_until_end, message, opening
+from tests.raw_http2 import (
+    DATA,
+    END_STREAM,
+    HEADERS,
+    call,
+    frame,
+    frames_until_end,
+    message,
+    opening,
+)
 from tests.receiving import SESSION, until
 
 pytestmark = pytest.mark.anyio
@@ -88,6 +98,17 @@ class TestLimits:
             refused = await by.export("logs", bytes(SIZE + 1))
 
             assert (refused.code, refused.retry_after_s) == (StatusCode.RESOURCE_EXHAUSTED, None)
+            assert opened.counts == ({}, {"RequestTooLarge": 1})
+
+    async def test_a_bomb_is_inflated_by_us_and_not_by_grpc(self) -> None:
+        body = frame(DATA, END_STREAM, 1, message(bomb(12), is_compressed=True))
+        async with taking(max_body_bytes=SIZE, limits={"max_bytes": SIZE}) as (opened, _):
+            async with await anyio.connect_tcp("127.0.0.1", opened.grpc_port) as stream:
+                await stream.send(
+                    opening() + call(METHODS["logs"], {"grpc-encoding": "gzip"}) + body
+                )
+                frames = await frames_until_end(stream)
+            assert b"grpc-status\x018" in frames[-1].payload
             assert opened.counts == ({}, {"RequestTooLarge": 1})
 
     async def test_too_many_elements_are_refused(self) -> None:

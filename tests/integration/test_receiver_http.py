@@ -5,15 +5,7 @@ Past 400 lines because the specification is a list, and each of its lines is a t
 
 import gzip
 import json
-import re
-import signal as signals
-import subprocess
-import sys
-import zlib
 from collections import Counter
-from collections.abc import Generator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import anyio
@@ -35,7 +27,6 @@ from otlp_capture.capture import CaptureConfig
 from otlp_capture.otlp import SIGNALS, Signal
 from otlp_capture.receiver import HttpReceiverSettings
 from otlp_capture.result import or_raise
-from tests.clocks import HANGS_AFTER_S
 from tests.export_requests import (
     FAILED_PRECONDITION,
     INVALID_ARGUMENT,
@@ -62,15 +53,6 @@ RESPONSES: dict[Signal, Any] = {
     "metrics": ExportMetricsServiceResponse,
     "logs": ExportLogsServiceResponse,
 }
-
-
-def bomb(size_mib: int) -> bytes:
-    """Compress so many MiB of zeros, without having them."""
-    mebibyte = bytes(1 << 20)
-    compressor = zlib.compressobj(9, zlib.DEFLATED, 31)
-    first = compressor.compress(mebibyte) + compressor.flush(zlib.Z_FULL_FLUSH)
-    again = compressor.compress(mebibyte) + compressor.flush(zlib.Z_FULL_FLUSH)
-    return first + again * (size_mib - 1)
 
 
 class TestContentEncoding:
@@ -181,57 +163,6 @@ class TestLimits:
 
             assert told(answer) == (413, RESOURCE_EXHAUSTED)
             assert await opened.kept() == Counter()
-
-    async def test_bombs_cost_no_memory(self, tmp_path: Path) -> None:
-        attack = post("/v1/traces", bomb(1024), PROTOBUF, "Content-Encoding: gzip")
-        with serving(tmp_path) as (port, pid):
-            assert (await ask(port, TRACES)).status == 200
-            before = peak_kib(pid)
-
-            async with anyio.create_task_group() as tasks:
-                answers: list[tuple[int, int]] = []
-
-                async def send() -> None:
-                    answers.append(told(await ask(port, attack)))
-
-                for _ in range(6):
-                    tasks.start_soon(send)
-
-            assert answers == [(413, RESOURCE_EXHAUSTED)] * 6
-            assert peak_kib(pid) - before < 300 * 1024
-
-
-@contextmanager
-def serving(folder: Path) -> Generator[tuple[int, int]]:
-    """Run `otlp-capture serve`; tell its port and its process id."""
-    command = [sys.executable, "-c", "from otlp_capture.cli import main; main()", "serve"]
-    options = [
-        "--session",
-        "s",
-        "--http-port",
-        "0",
-        "--no-grpc",
-        "--store",
-        f"file:{folder}",
-        "--json",
-    ]
-    process = subprocess.Popen(
-        [*command, *options], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    )
-    with process:
-        try:
-            assert process.stderr is not None
-            announced = json.loads(process.stderr.readline())
-            yield int(announced["listening"].rpartition(":")[2]), process.pid
-        finally:
-            process.send_signal(signals.SIGTERM)
-            assert process.wait(HANGS_AFTER_S) == 0
-
-
-def peak_kib(pid: int) -> int:
-    found = re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
-    assert found
-    return int(found[1])
 
 
 class TestAnswerSize:
