@@ -3,7 +3,7 @@
 `calling()` opens a channel, `Calls.export()` makes a call and takes its end apart.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -66,12 +66,20 @@ class Calls:
     async def call(self, method: str, body: bytes, **options: Any) -> Ending:
         """Make a call of one message, of any method."""
         with anyio.fail_after(HANGS_AFTER_S):
-            return await ending(self.channel.unary_unary(method)(body, **options))
+            return await ending(self.begin(method, body, **options))
 
-    async def stream(self, signal: Signal, bodies: AsyncIterable[bytes]) -> Ending:
+    def begin(self, method: str, body: bytes, **options: Any) -> Any:
+        """Begin a call of one message."""
+        prepared: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self.channel.unary_unary(method)
+        return prepared(body, **options)
+
+    async def stream(self, signal: Signal, bodies: AsyncIterator[bytes]) -> Ending:
         """Make a call of any number of messages."""
         with anyio.fail_after(HANGS_AFTER_S):
-            return await ending(self.channel.stream_unary(METHODS[signal])(bodies))
+            call: grpc.aio.StreamUnaryMultiCallable[bytes, bytes] = self.channel.stream_unary(
+                METHODS[signal]
+            )
+            return await ending(call(bodies))
 
 
 async def ending(call: Any) -> Ending:

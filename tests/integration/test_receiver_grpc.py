@@ -3,6 +3,7 @@
 import gzip
 from collections import Counter
 from collections.abc import AsyncGenerator
+from typing import Any
 
 import anyio
 import pytest
@@ -210,8 +211,8 @@ class TestOverload:
 
     async def test_messages_over_the_budget_are_told_to_come_again(self) -> None:
         body = logs("x" * 1_000)
-        sizes = {"max_body_bytes": 1_500, "max_in_flight_bytes": 1_500}
-        async with taking(retry_after_s=7, **sizes) as (opened, calls):
+        settings: dict[str, Any] = {"max_body_bytes": 1_500, "max_in_flight_bytes": 1_500}
+        async with taking(retry_after_s=7, **settings) as (opened, calls):
             opened.store.hold()
             async with anyio.create_task_group() as tasks:
                 endings: list[Ending] = []
@@ -325,7 +326,7 @@ class TestSessions:
 
     async def test_headers_that_no_frame_holds_are_too_large(self) -> None:
         metadata = [("x-large", "x" * 9_000)] * 2
-        settings = {"keep_headers": ("x-large",), "max_metadata_bytes": 65_536}
+        settings: dict[str, Any] = {"keep_headers": ("x-large",), "max_metadata_bytes": 65_536}
         async with taking(**settings) as (opened, calls):
             refused = await calls.export("logs", logs(), metadata=metadata)
 

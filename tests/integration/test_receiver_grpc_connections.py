@@ -48,9 +48,7 @@ class TestClientsThatLeave:
     ) -> None:
         async with taking() as (opened, calls):
             opened.store.hold()
-            sent = calls.channel.unary_unary(METHODS["traces"])(
-                REQUESTS["traces"], timeout=deadline
-            )
+            sent = calls.begin(METHODS["traces"], REQUESTS["traces"], timeout=deadline)
             await opened.store.waiting.wait()
             if deadline is None:
                 sent.cancel()
@@ -82,7 +80,7 @@ class TestClientsThatLeave:
         async with taking(max_body_bytes=1_000, max_in_flight_bytes=1_000) as (opened, calls):
             for _ in range(3):
                 opened.store.hold()
-                sent = calls.channel.unary_unary(METHODS["logs"])(body)
+                sent = calls.begin(METHODS["logs"], body)
                 await opened.store.waiting.wait()
                 sent.cancel()
                 opened.store.is_open.set()
@@ -215,11 +213,9 @@ class TestListening:
 
     async def test_a_port_in_use_is_told(self) -> None:
         async with taking() as (opened, calls):
-            ports = {
-                "http": HttpReceiverSettings(port=0),
-                "grpc": GrpcReceiverSettings(port=opened.grpc_port),
-            }
-            async with open_receiver(opened.capture, SESSION, **ports) as second:
+            http = HttpReceiverSettings(port=0)
+            grpc = GrpcReceiverSettings(port=opened.grpc_port)
+            async with open_receiver(opened.capture, SESSION, http=http, grpc=grpc) as second:
                 reason = os.strerror(98)
                 assert second == Failure(CannotListen("127.0.0.1", opened.grpc_port, reason))
             assert await calls.export("logs", logs()) == OK

@@ -78,13 +78,11 @@ def http_exporters(opened: Receiving, compression: str) -> dict[Signal, Any]:
 def grpc_exporters(opened: Receiving, compression: str) -> dict[Signal, Any]:
     chosen = {"gzip": GrpcCompression.Gzip, "none": GrpcCompression.NoCompression}[compression]
     endpoint = f"http://127.0.0.1:{opened.grpc_port}"
+    options: dict[str, Any] = {"endpoint": endpoint, "compression": chosen, "timeout": 60}
     return {
-        signal: exporter(endpoint=endpoint, compression=chosen, timeout=60)
-        for signal, exporter in (
-            ("traces", grpc_traces.OTLPSpanExporter),
-            ("metrics", grpc_metrics.OTLPMetricExporter),
-            ("logs", grpc_logs.OTLPLogExporter),
-        )
+        "traces": grpc_traces.OTLPSpanExporter(**options),
+        "metrics": grpc_metrics.OTLPMetricExporter(**options),
+        "logs": grpc_logs.OTLPLogExporter(**options),
     }
 
 
@@ -125,7 +123,7 @@ async def test_all_arrives_in_the_end(
 ) -> None:
     made = telemetry()
     results: dict[str, str] = {}
-    shared = {"max_body_bytes": SIZE, "max_in_flight_bytes": SIZE}
+    shared: dict[str, Any] = {"max_body_bytes": SIZE, "max_in_flight_bytes": SIZE}
 
     async def export(signal: Signal, exporter: Any) -> None:
         result = await anyio.to_thread.run_sync(exporter.export, made[signal][0])

@@ -34,19 +34,17 @@ def ended(reads: Reads, *work: Any) -> list[tuple[float, Outcome[str, Any]]]:
     """Begin reads one after the other at once; tell when each ended, and how."""
     endings: dict[int, tuple[float, Outcome[str, Any]]] = {}
 
-    async def one(number: int, read: Any) -> None:
+    async def one(number: int, read: Any, began: float) -> None:
         outcome = await reads.run(read)
         endings[number] = round(anyio.current_time() - began, 3), outcome
 
     async def main() -> None:
-        nonlocal began
         began = anyio.current_time()
         async with anyio.create_task_group() as tasks:
             for number, read in enumerate(work):
-                tasks.start_soon(one, number, read)
+                tasks.start_soon(one, number, read, began)
                 await anyio.sleep(0.001)
 
-    began = 0.0
     run(main)
     return [endings[number] for number in range(len(work))]
 

@@ -296,7 +296,7 @@ def _quieten_grpc() -> None:
 def _urls(receiver: Receiver) -> tuple[str, str | None]:
     """Return where OTLP/HTTP is taken, which here is always on, and where OTLP/gRPC is."""
     assert receiver.http is not None
-    return receiver.http.url, receiver.grpc and receiver.grpc.url
+    return receiver.http.url, None if receiver.grpc is None else receiver.grpc.url
 
 
 def _announce(metadata: CaptureSessionMetadata, receiver: Receiver, *, as_json: bool) -> None:

@@ -186,5 +186,4 @@ async def _said(saying: Awaitable[None]) -> None:
 def _texts(context: _Context) -> Iterator[tuple[str, str]]:
     """Yield a request's metadata; binary ones are written in base64, as they travel."""
     for name, value in context.invocation_metadata() or ():
-        is_text = isinstance(value, str)
-        yield name, value if is_text else base64.b64encode(bytes(value)).decode("ascii")
+        yield name, value if isinstance(value, str) else base64.b64encode(value).decode("ascii")
