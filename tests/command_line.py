@@ -21,6 +21,7 @@ from otlp_capture.sessions import SessionStatus
 from otlp_capture.storage import S3StorageTag, local_storage
 from tests.clocks import HANGS_AFTER_S
 from tests.export_requests import REQUESTS
+from tests.grpc_calls import METHODS, calling
 from tests.raw_http import ask
 from tests.sessions import arriving, write_session
 
@@ -163,3 +164,15 @@ def send(port: int, *requests: bytes) -> list[int]:
         return [(await ask(port, request)).status for request in requests]
 
     return anyio.run(ask_all)
+
+
+def export(url: str, *requests: tuple[str, bytes]) -> list[int]:
+    """Send requests over gRPC, one after the other, and return their codes."""
+
+    async def export_all() -> list[int]:
+        async with calling(int(url.rpartition(":")[2])) as calls:
+            methods = {**METHODS, "no signal": "/no/method"}
+            endings = [await calls.call(methods[name], body) for name, body in requests]
+        return [ending.code.value[0] for ending in endings]
+
+    return anyio.run(export_all)

@@ -123,11 +123,20 @@ class TestBadInput:
                     f"replay here {NOWHERE} --speed 0",
                     "serve --session x --http-port 0 --grpc-port 0 --label nameless",
                     "serve --session x --http-port 0 --grpc-port 0 --max-size-mb nan",
+                    "serve --session x --http-port 0 --grpc-port 0 --keep-header cookie",
+                    "serve --session x --no-http --no-grpc",
                 ],
             ),
             (2, "FileUnreadable", ["import absent.jsonl --session x", "import . --session x"]),
             (2, "SignalMissing", ["import framed.bin --session x"]),
-            (2, "CannotListen", ["serve --session x --http-port 70000 --grpc-port 0"]),
+            (
+                2,
+                "CannotListen",
+                [
+                    "serve --session x --http-port 70000 --grpc-port 0",
+                    "serve --session x --http-port 0 --grpc-port 70000",
+                ],
+            ),
             (
                 2,
                 "InvalidStoreUrl",
@@ -137,7 +146,14 @@ class TestBadInput:
             (125, "StorageUnusable", ["record --session x --store file:lines.jsonl -- true"]),
             (125, "SessionAlreadyExists", ["record --session here -- true"]),
             (125, "InvalidSessionId", ["record --session ../x -- true"]),
-            (125, "InvalidConfig", ["record --session x --max-size-mb=-1 -- true"]),
+            (
+                125,
+                "InvalidConfig",
+                [
+                    "record --session x --max-size-mb=-1 -- true",
+                    "record --session x --keep-header x-api-key -- true",
+                ],
+            ),
             (127, "CommandNotFound", ["record --session x -- no-such-program"]),
         ],
     )

@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import signal
 import socket
 import subprocess
@@ -12,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.clocks import HANGS_AFTER_S
-from tests.command_line import COMMAND, Shell, put_session, send, wait_until
-from tests.export_requests import JSON, PROTOBUF, TRACES
+from tests.command_line import COMMAND, Shell, export, put_session, send, wait_until
+from tests.export_requests import JSON, PROTOBUF, TRACES, logs
 from tests.raw_http import post
 
 
@@ -223,6 +224,44 @@ class TestServe:
         assert (process.returncode, stdout) == (0, "")
         assert stderr.splitlines()[0].startswith("s: 2 requests with 2 spans, 0 data points and 0 ")
         assert stderr.splitlines()[1:] == ["1 request refused: InvalidRequest"]
+
+    def test_people_are_told_of_both_transports(self, shell: Shell) -> None:
+        process = shell.start("serve", "--session", "s", "--http-port", "0", "--grpc-port", "0")
+        assert process.stderr is not None
+        announced = process.stderr.readline()
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=HANGS_AFTER_S)
+
+        assert re.fullmatch(
+            r"Recording into session s: OTLP/HTTP on http://127\.0\.0\.1:\d+, "
+            r"OTLP/gRPC on http://127\.0\.0\.1:\d+\. Ctrl-C ends it\.\n",
+            announced,
+        )
+        assert process.returncode == 0
+
+    def test_both_transports_record_into_one_session(self, shell: Shell) -> None:
+        with shell.serving("--session", "s", "--keep-header", "x-tenant") as serving:
+            assert send(serving.port, TRACES) == [200]
+            codes = export(serving.grpc_url, ("logs", logs()), ("logs", b"\x0b"))
+            ended = serving.end()
+
+        assert codes == [0, 3]
+        assert (ended.code, ended.stderr) == (0, "")
+        assert ended.result["recordCounts"] == {"spans": 1, "dataPoints": 0, "logRecords": 1}
+        assert ended.result["refused"] == {"InvalidRequest": 1}
+
+    def test_grpc_alone_is_served(self, shell: Shell) -> None:
+        options = ["--session", "s", "--no-http", "--grpc-port", "0", "--json"]
+        process = shell.start("serve", *options)
+        assert process.stderr is not None
+        announced = json.loads(process.stderr.readline())
+        codes = export(announced["listeningGrpc"], ("traces", b""), ("no signal", b""))
+        process.send_signal(signal.SIGTERM)
+        stdout, stderr = process.communicate(timeout=HANGS_AFTER_S)
+
+        assert {*announced} == {"sessionId", "listeningGrpc"}
+        assert (process.returncode, stderr, codes) == (0, "", [0, 12])
+        assert json.loads(stdout)["refused"] == {"UnknownMethod": 1}
 
     def test_a_session_that_nobody_records_is_taken_up(self, shell: Shell) -> None:
         put_session(shell, "orphan", "active")

@@ -70,6 +70,7 @@ async def listen_grpc(
             await server.stop(settings.shutdown_timeout_s)
             await exporting.end()
         await server.stop(None)
+        await exporting.give_up()
 
     tally = intake.tally
     receiver = GrpcReceiver(settings.host, port, tally.accepted, tally.refused)

@@ -95,6 +95,12 @@ class Exporting(grpc.GenericRpcHandler):
         while self._keeping:
             await asyncio.wait(self._keeping)
 
+    async def give_up(self) -> None:
+        """Cancel what is still being kept; the store may have it all the same."""
+        for keeping in self._keeping:
+            keeping.cancel()
+        await self.end()
+
     async def _no_method(self, method: str, _messages: object, context: _Context) -> bytes:
         return await self._refuse(UnknownMethod(method, tuple(METHODS)), context)
 
