@@ -171,7 +171,7 @@ def export(url: str, *requests: tuple[str, bytes]) -> list[int]:
 
     async def export_all() -> list[int]:
         async with calling(int(url.rpartition(":")[2])) as calls:
-            methods = {**METHODS, "no signal": "/no/method"}
+            methods: dict[str, str] = {"no signal": "/no/method"} | {**METHODS}
             endings = [await calls.call(methods[name], body) for name, body in requests]
         return [ending.code.value[0] for ending in endings]
 
