@@ -303,20 +303,53 @@ class TestShutdown:
         assert opened.counts == ({"traces": 1, "logs": 1}, {})
 
     async def test_what_does_not_end_is_not_waited_for_long(self) -> None:
-        async with anyio.create_task_group() as tasks:
-            async with taking(shutdown_timeout_s=0.05) as (opened, calls):
-                begun = anyio.Event()
+        begun = anyio.Event()
+        endings: list[Ending] = []
 
-                async def bodies() -> AsyncGenerator[bytes]:
-                    yield b""
-                    begun.set()
-                    await anyio.sleep_forever()
+        async def bodies() -> AsyncGenerator[bytes]:
+            yield b""
+            begun.set()
+            await anyio.sleep_forever()
 
-                tasks.start_soon(calls.stream, "logs", bodies())
-                await begun.wait()
-                assert await calls.export("traces", REQUESTS["traces"]) == OK
-            tasks.cancel_scope.cancel()
+        async def stream(calls: Calls) -> None:
+            endings.append(await calls.stream("logs", bodies()))
+
+        grpc = GrpcReceiverSettings(port=0, shutdown_timeout_s=0.05)
+        async with (
+            AsyncExitStack() as channels,
+            anyio.create_task_group() as tasks,
+            receiving(grpc=grpc) as opened,
+        ):
+            calls = await channels.enter_async_context(calling(opened.grpc_port))
+            tasks.start_soon(stream, calls)
+            await begun.wait()
+            assert await calls.export("traces", REQUESTS["traces"]) == OK
+        assert [each.code for each in endings] == [StatusCode.UNAVAILABLE]
         assert opened.counts == ({"traces": 1}, {"Unread": 1})
+
+    async def test_what_is_not_kept_in_time_is_given_up(self) -> None:
+        endings: list[Ending] = []
+
+        async def export(calls: Calls) -> None:
+            endings.append(await calls.export("traces", REQUESTS["traces"]))
+
+        grpc = GrpcReceiverSettings(port=0, shutdown_timeout_s=0.05)
+        async with (
+            receiving() as opened,
+            AsyncExitStack() as channels,
+            anyio.create_task_group() as tasks,
+        ):
+            other = open_receiver(opened.capture, SESSION, http=None, grpc=grpc)
+            async with other as second:
+                server = or_raise(second)
+                assert server.grpc is not None
+                calls = await channels.enter_async_context(calling(server.grpc.port))
+                opened.store.hold()
+                tasks.start_soon(export, calls)
+                await opened.store.waiting.wait()
+            assert server.tally.refused == Counter(Unanswered=1)
+            assert server.tally.accepted == Counter()
+        assert [each.code for each in endings] == [StatusCode.UNAVAILABLE]
 
 
 class TestAccounting:

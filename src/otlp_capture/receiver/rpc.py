@@ -165,9 +165,10 @@ class Exporting(grpc.GenericRpcHandler):
 async def _one_message(context: _Context) -> Outcome[bytes, NotOneMessage]:
     message = await context.read()
     after = await context.read()
+    # A call that has ended early, by its client or because gRPC refuses its message, looks like one
+    # that has come whole, until it cancels us next.
+    await anyio.lowlevel.checkpoint()
     if message is grpc.aio.EOF:
-        # gRPC ends a call whose message it refuses, and cancels us next.
-        await anyio.lowlevel.checkpoint()
         return Failure(NotOneMessage("none"))
     return Success(message) if after is grpc.aio.EOF else Failure(NotOneMessage("more than one"))
 
