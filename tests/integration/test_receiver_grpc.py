@@ -261,6 +261,19 @@ class TestOverload:
             assert opened.tally.refused == Counter(BodyTooSlow=1)
 
 
+class TestFaults:
+    async def test_one_of_ours_before_anything_is_kept_is_internal(
+        self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        async with taking() as (opened, calls):
+            monkeypatch.setattr("otlp_capture.receiver.rpc.kept_headers", None)
+            refused = await calls.export("logs", logs())
+
+            assert (refused.code, refused.retry_after_s) == (StatusCode.INTERNAL, None)
+            assert opened.counts == ({}, {"InternalError": 1})
+        assert len(caplog.records) == 1
+
+
 async def begun(calls: Calls, tasks: TaskGroup) -> anyio.Event:
     """Begin a call that never ends; return what is set when it has ended."""
     seen, ended = anyio.Event(), anyio.Event()

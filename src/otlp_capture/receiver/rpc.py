@@ -68,7 +68,7 @@ class Exporting(grpc.GenericRpcHandler):
         self._intake, self._settings = intake, settings
         self._kept_headers = frozenset(name.lower() for name in settings.keep_headers)
         self._reads = Reads(
-            settings.max_reads,
+            min(settings.max_reads, settings.max_in_flight_bytes // settings.max_body_bytes),
             patience_s=settings.read_patience_s,
             timeout_s=settings.body_timeout_s,
         )
@@ -108,7 +108,7 @@ class Exporting(grpc.GenericRpcHandler):
         message = await self._received(context)
         if isinstance(message, Failure):
             return await self._refuse(message.failure(), context)
-        kept = await self._kept(self._request(message.unwrap(), signal, context))
+        kept = await self._kept(message.unwrap(), signal, context)
         if isinstance(kept, Failure):
             return await self._refuse(kept.failure(), context)
         reference = kept.unwrap()
@@ -131,9 +131,11 @@ class Exporting(grpc.GenericRpcHandler):
         encoding = "gzip" if is_gzip else "identity"
         return ReadRequest(message, signal, "protobuf", encoding, headers)
 
-    async def _kept(self, request: ReadRequest) -> _Kept:
+    async def _kept(self, message: bytes, signal: Signal, context: _Context) -> _Kept:
         """Keep a request in a task that no client can cancel."""
-        keeping = asyncio.create_task(_guarded(lambda: self._keep(request)))
+        keeping = asyncio.create_task(
+            _guarded(lambda: self._keep(self._request(message, signal, context)))
+        )
         self._keeping.add(keeping)
         keeping.add_done_callback(self._keeping.discard)
         try:

@@ -77,9 +77,9 @@ class GrpcReceiverSettings(ReceiverSettings):
             or gRPC tells them to come again.
         max_metadata_bytes: the largest metadata of a request, as HTTP/2 counts them; gRPC itself
             refuses more with RESOURCE_EXHAUSTED.
-        max_reads: how many messages may be coming in at once, each of `max_body_bytes` at most:
-            that much memory may be in use beside `max_in_flight_bytes`. Others wait for their
-            turn, `body_timeout_s` at most.
+        max_reads: how many messages may be coming in at once, and no more than would fit into
+            `max_in_flight_bytes`, were each as large as it may be: they take as much again. Others
+            wait for their turn, `body_timeout_s` at most.
         read_patience_s: how long a message may take to come while others wait for its place.
     """
 
