@@ -127,7 +127,7 @@ class TestBadInput:
                     "serve --session x --no-http --no-grpc",
                 ],
             ),
-            (2, "FileUnreadable", ["import absent.jsonl --session x", "import . --session x"]),
+            (2, "FileUnreadable", ["import absent.jsonl --session x", "import otlp-data/.spool --session x"]),
             (2, "SignalMissing", ["import framed.bin --session x"]),
             (
                 2,
@@ -282,7 +282,7 @@ class TestImport:
         imported = shell.run("import", "f.jsonl", "--session", "s", "--skip-invalid")
 
         assert imported.code == 0
-        assert imported.stderr.startswith("left out line 2: ")
+        assert imported.stderr.startswith("left out f.jsonl, line 2: ")
         assert imported.stdout.startswith("s: 2 requests with 0 spans, 0 data points and 2 log rec")
         document = shell.run("sessions", "show", "s", "--json").result
         assert document["recordCounts"] == {"spans": 0, "dataPoints": 0, "logRecords": 2}

@@ -1,8 +1,10 @@
 """Files of other tools become sessions."""
 
 import json
+import os
 import struct
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +16,12 @@ from returns.result import Failure, Success
 from otlp_capture import otlp
 from otlp_capture.clock import moment
 from otlp_capture.interchange import (
+    Choice,
     EntryBroken,
     FileUnreadable,
     ImportReport,
     SignalMissing,
+    Watcher,
     import_file,
 )
 from otlp_capture.otlp import SIGNALS, Signal
@@ -85,9 +89,25 @@ class Importing:
         self.clock = VirtualClock(START + 3_600 * SECOND)
         self.path = folder / "file"
 
-    async def __call__(self, content: bytes, **options: Any) -> Any:
+    async def __call__(
+        self,
+        content: bytes,
+        signal: Signal | None = None,
+        advanced: Callable[[int], object] = lambda _: None,
+        modified: int = START,
+        **options: Any,
+    ) -> Any:
         self.path.write_bytes(content)
-        return await import_file(self.storage, self.clock, self.path, "s", **options)
+        os.utime(self.path, ns=(modified, modified))
+        return await import_file(
+            self.storage,
+            self.clock,
+            self.path,
+            "s",
+            choice=Choice(signal),
+            watcher=Watcher(lambda read_bytes, _: advanced(read_bytes)),
+            **options,
+        )
 
     def broken(self, place: str, reason: str) -> EntryBroken:
         return EntryBroken(str(self.path), place, reason)
@@ -118,7 +138,7 @@ class TestJsonLines:
             last_checkpoint_time=moment(importing.clock.time_ns()),
         )
         index = await indexed(storage)
-        assert report == ImportReport(counted(expected, index.segments), 0, ())
+        assert report == ImportReport(counted(expected, index.segments), 1, 0, 0, 0, ())
         assert or_raise(await load_session(storage, "s")).metadata == report.metadata
         assert report.metadata.record_counts == RecordCounts(2, 2, 2)
         assert [(each.signal, each.request) for each in await held(storage)] == MIXED
@@ -235,10 +255,9 @@ class TestBrokenEntries:
     async def test_a_line_that_is_too_long_is_one_broken_entry(
         self, importing: Importing, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("otlp_capture.interchange.source._MAX_BYTES", 1_000)
-        monkeypatch.setattr(
-            "otlp_capture.otlp.export_lines.DEFAULT_LIMITS", otlp.Limits(max_bytes=1_000)
-        )
+        limits = otlp.Limits(max_bytes=1_000)
+        monkeypatch.setattr("otlp_capture.interchange.entries._LIMITS", limits)
+        monkeypatch.setattr("otlp_capture.otlp.export_lines.DEFAULT_LIMITS", limits)
         long = small_request("logs", text="x" * 5_000)
         content = lines([MIXED[0], ("logs", long), *MIXED[1:]])
 
@@ -251,7 +270,10 @@ class TestBrokenEntries:
     async def test_a_request_that_is_refused_once_it_is_protobuf_is_broken_too(
         self, importing: Importing, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("otlp_capture.interchange.source._DECODED", otlp.Limits(max_elements=1))
+        few = partial(otlp.scan, limits=otlp.Limits(max_elements=1))
+        monkeypatch.setattr(
+            "otlp_capture.otlp.scan", lambda request, signal, **_: few(request, signal)
+        )
 
         outcome = await importing(lines(MIXED))
 
@@ -390,14 +412,15 @@ class TestArrivals:
 
         assert [(each.signal, each.request) for each in await held(storage)] == requests
 
-    async def test_where_none_has_a_time_it_is_now(
+    async def test_where_none_has_a_time_it_is_that_of_the_file(
         self, storage: FaultyStorage, importing: Importing
     ) -> None:
-        report = or_raise(await importing(lines([("logs", small_request("logs", time=0))] * 2)))
+        content = lines([("logs", small_request("logs", time=0))] * 2)
 
-        now = importing.clock.time_ns()
-        assert [offset for _, offset in await arrivals(storage)] == [now - START] * 2
-        assert report.metadata.start_time == report.metadata.end_time == moment(now)
+        report = or_raise(await importing(content, modified=START + 7))
+
+        assert await arrivals(storage) == [("logs", 7)] * 2
+        assert report.metadata.start_time == report.metadata.end_time == moment(START + 7)
 
     async def test_the_last_moment_that_there_is_can_be_one(
         self, storage: FaultyStorage, importing: Importing
@@ -414,7 +437,6 @@ class TestFiles:
             (b"", None),
             (b"", "logs"),
             (b"\n \r\n", None),
-            (lines(MIXED[:1]), "logs"),
         ],
     )
     async def test_one_without_requests_is_refused(
@@ -425,18 +447,14 @@ class TestFiles:
         assert outcome == Failure(FileUnreadable(str(importing.path), "it holds no export request"))
         assert await keys(storage) == []
 
-    @pytest.mark.parametrize(
-        ("content", "name"), [(b"\x1f\x8b\x08\0", "gzip"), (b"\x28\xb5\x2f\xfd\0", "zstd")]
-    )
-    async def test_a_compressed_one_is_refused(
-        self, importing: Importing, content: bytes, name: str
+    async def test_one_without_requests_of_the_signal_is_refused(
+        self, storage: FaultyStorage, importing: Importing
     ) -> None:
-        outcome = await importing(content, signal="logs")
+        outcome = await importing(lines(MIXED[:1]), signal="logs")
 
-        assert outcome.failure().message == (
-            f"{importing.path} cannot be imported: it is compressed with {name}: "
-            f"decompress it first."
-        )
+        reason = "it holds no export request of this signal"
+        assert outcome == Failure(FileUnreadable(str(importing.path), reason))
+        assert await keys(storage) == []
 
     async def test_one_that_is_not_there_is_told(
         self, storage: FaultyStorage, tmp_path: Path
@@ -452,16 +470,6 @@ class TestFiles:
             Failure(FileUnreadable(str(tmp_path), "Is a directory")),
         ]
 
-    async def test_one_that_goes_between_two_looks_leaves_nothing_behind(
-        self, storage: FaultyStorage, importing: Importing
-    ) -> None:
-        storage.follow_write("metadata.json", importing.path.unlink)
-
-        outcome = await importing(lines(MIXED))
-
-        assert isinstance(outcome.failure(), FileUnreadable)
-        assert await keys(storage) == []
-
 
 class TestSessions:
     async def test_an_id_that_is_taken_stays_as_it_is(
@@ -469,7 +477,7 @@ class TestSessions:
     ) -> None:
         first = or_raise(await importing(lines(MIXED)))
 
-        again = await importing(b'{"resourceSpans": 7}\n' + lines(MIXED[:1]))
+        again = await importing(lines(MIXED[:1]) + b'{"resourceSpans": 7}\n')
 
         assert again == Failure(SessionAlreadyExists("s", "completed"))
         assert or_raise(await load_session(storage, "s")).metadata == first.metadata
@@ -546,7 +554,7 @@ class TestSessions:
     async def test_while_it_is_filled_it_has_checkpoints(
         self, storage: FaultyStorage, importing: Importing, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("otlp_capture.interchange.importing._BATCH_ENTRIES", 1)
+        monkeypatch.setattr("otlp_capture.interchange.filling._BATCH_ENTRIES", 1)
         steps_s = iter([9.0, 1.0, 3.0, 7.5, 9.0, 0.0])
 
         report = or_raise(
@@ -593,7 +601,7 @@ class TestSize:
     async def test_segments_are_closed_at_their_size(
         self, storage: FaultyStorage, importing: Importing, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("otlp_capture.interchange.importing._SEGMENT_BYTES", 500)
+        monkeypatch.setattr("otlp_capture.interchange.filling._SEGMENT_BYTES", 500)
         signals = SIGNALS * 20
         many = [(signal, small_request(signal, text=str(n))) for n, signal in enumerate(signals)]
 
@@ -612,7 +620,7 @@ class TestSize:
     async def test_where_one_of_many_cannot_be_stored_nothing_is_left_behind(
         self, storage: FaultyStorage, importing: Importing, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("otlp_capture.interchange.importing._SEGMENT_BYTES", 1)
+        monkeypatch.setattr("otlp_capture.interchange.filling._SEGMENT_BYTES", 1)
         storage.fail("store_raw_data", within="/metrics-")
 
         assert await importing(lines(MIXED)) == Failure(storage.error)
@@ -621,7 +629,7 @@ class TestSize:
     async def test_requests_are_encoded_a_few_at_a_time(
         self, importing: Importing, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("otlp_capture.interchange.importing._BATCH_BYTES", 1)
+        monkeypatch.setattr("otlp_capture.interchange.filling._BATCH_BYTES", 1)
         read: list[int] = []
 
         or_raise(await importing(lines(MIXED), advanced=read.append))

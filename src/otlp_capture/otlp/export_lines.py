@@ -7,7 +7,7 @@ from otlp_capture.otlp.errors import InvalidRequest, RequestTooLarge
 from otlp_capture.otlp.json_decode import parse_text, request_from_json
 from otlp_capture.otlp.json_text import describe_value
 from otlp_capture.otlp.kernel.choice import KERNEL
-from otlp_capture.otlp.limits import DEFAULT_LIMITS
+from otlp_capture.otlp.limits import DEFAULT_LIMITS, Limits
 from otlp_capture.otlp.messages import request_table
 from otlp_capture.otlp.signals import SIGNALS, Signal
 from otlp_capture.result import Failure, Outcome, Success
@@ -18,8 +18,14 @@ _SIGNAL_OF_KEY: Final[Mapping[str, Signal]] = {
 _MAX_KEYS_SHOWN: Final = 5
 
 
-def decode_export_line(line: bytes) -> Outcome[tuple[tuple[Signal, bytes], ...], InvalidRequest]:
+def decode_export_line(
+    line: bytes, limits: Limits = DEFAULT_LIMITS
+) -> Outcome[tuple[tuple[Signal, bytes], ...], InvalidRequest]:
     """Read one line (or one whole JSON document) of a file exporter, in the import dialect.
+
+    Args:
+        line: the text.
+        limits: what it may hold; above the default ones only what needs no parsed document.
 
     Returns:
         One request with its signal for each of resourceSpans, resourceMetrics and resourceLogs (or
@@ -27,15 +33,15 @@ def decode_export_line(line: bytes) -> Outcome[tuple[tuple[Signal, bytes], ...],
 
     Fails with:
         InvalidRequest: no JSON object, none of these keys, a value that does not fit its field, or
-            more than the default limits allow.
+            more than *limits* allow.
 
     Source: https://opentelemetry.io/docs/specs/otel/protocol/file-exporter/.
 
     >>> decode_export_line(b'{"resourceLogs":[],"resourceSpans":[]}')
     <Success: (('logs', b''), ('traces', b''))>
     """
-    is_small = len(line) <= DEFAULT_LIMITS.max_bytes
-    decoded = KERNEL.decode_line(line, DEFAULT_LIMITS) if KERNEL and is_small else None
+    is_small = len(line) <= limits.max_bytes
+    decoded = KERNEL.decode_line(line, limits) if KERNEL and is_small else None
     if decoded is None:
         return decode_line_by_parsing(line)
     return _invalid(decoded) if isinstance(decoded, Failure) else decoded

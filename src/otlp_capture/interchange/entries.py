@@ -1,0 +1,209 @@
+"""The entries of a document, told apart and checked.
+
+Source: https://opentelemetry.io/docs/specs/otel/protocol/file-exporter/, and the collector's file
+exporter, which puts a length before each request where it compresses, JSON included.
+"""
+
+import os
+import re
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from typing import BinaryIO, Final, TypeAlias
+
+import attrs
+
+from otlp_capture import otlp
+from otlp_capture.interchange.documents import WHOLE, Document, reason_of
+from otlp_capture.interchange.errors import EntryBroken, FileUnreadable, SignalMissing
+from otlp_capture.interchange.inflating import (
+    StreamBroken,
+    compression_of,
+    inflate_zstd,
+    opened,
+)
+from otlp_capture.interchange.stored_tree import StoreFailed, of_one_object
+from otlp_capture.otlp import RequestFacts, Signal
+from otlp_capture.result import Failure, Outcome, Success
+from otlp_capture.storage import StorageError
+
+_LIMITS: Final = attrs.evolve(
+    otlp.DEFAULT_LIMITS, max_bytes=4 * otlp.DEFAULT_LIMITS.max_bytes, max_elements=1 << 23
+)
+"""What we have taken in ourselves, under raised limits or as JSON, comes back from its export."""
+
+_HEAD_BYTES: Final = 4_096
+_JSON: Final = re.compile(rb'(?:\xef\xbb\xbf)?[ \t\r\n]*\{[ \t\r\n]*(?:\}|"[ -~])')
+_NOT_TEXT: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+_OPENING: Final = re.compile(rb"(?:\xef\xbb\xbf)?[ \t\r\n]*\{[ \t\r\n]*")
+_FIRST_FIELD: Final = b"\x0a"
+"""How a request begins; a frame that began so would be too long."""
+
+_OBJECT: Final = b"{"
+"""How JSON begins, and no request in protobuf: it would be the beginning of a group."""
+
+
+@attrs.frozen
+class FoundRequest:
+    """A request of a document, checked, and its facts."""
+
+    signal: Signal
+    request: bytes
+    facts: RequestFacts
+
+
+EntryError: TypeAlias = EntryBroken | FileUnreadable | SignalMissing | StorageError
+Entry: TypeAlias = Outcome[tuple[FoundRequest, ...], EntryError]
+
+
+class Entries:
+    """The entries of a document. Its methods block.
+
+    Args:
+        document: which.
+
+    Attributes:
+        position: how many of its bytes have been read.
+        unselected: how many of its requests were of other signals than the selected one.
+    """
+
+    def __init__(self, document: Document) -> None:
+        self.position = 0
+        self.unselected = 0
+        self._document = document
+        self._reached = WHOLE
+
+    def read(self) -> Generator[Entry]:
+        """Yield the entries, in their order; only an `EntryBroken` is not the last item."""
+        try:
+            with self._document.content.open() as file:
+                head = opened(file).read(_HEAD_BYTES)
+                file.seek(0)
+                yield from self._entries_of(opened(file), file, head)
+        except StreamBroken as error:
+            yield self._broken(self._reached, f"{error.reason}; what comes before is sound.")
+        except StoreFailed as error:
+            yield of_one_object(self._document.path, error.error)
+        except OSError as error:
+            yield self._unreadable(reason_of(error))
+
+    def _entries_of(self, content: BinaryIO, file: BinaryIO, head: bytes) -> Iterator[Entry]:
+        """Tell by the head what the content is; how far the file was read is the progress."""
+        if compression_of(head) is not None:
+            return iter([self._broken(WHOLE, "it is compressed twice: decompress it once.")])
+        if _JSON.match(head) or not _NOT_TEXT.search(head):
+            return self._json_entries(content, file)
+        if head.startswith(_FIRST_FIELD):
+            return self._single_entry(content, file)
+        return self._framed_entries(content, file)
+
+    def _json_entries(self, content: BinaryIO, file: BinaryIO) -> Iterator[Entry]:
+        is_first = True
+        for number, line in enumerate(self._lines(content, file), 1):
+            if not line.strip():
+                continue
+            entry = self._json(f"line {number}", line)
+            if is_first and isinstance(entry, Failure):
+                # It may be one document, laid out over many lines.
+                whole = self._json(WHOLE, self._all())
+                if isinstance(whole, Success) or _OPENING.fullmatch(line):
+                    self.position = self._size()
+                    yield whole
+                    return
+            is_first = False
+            yield entry
+            self._reached = f"after line {number}"
+
+    def _lines(self, content: BinaryIO, file: BinaryIO) -> Iterator[bytes]:
+        """Yield the lines; of one that is too long, enough to see that."""
+        while line := content.readline(_LIMITS.max_bytes + 1):
+            rest = line
+            while rest and not rest.endswith(b"\n"):
+                rest = content.readline(_LIMITS.max_bytes)
+            self.position = file.tell()
+            yield line.rstrip(b"\r\n")
+
+    def _single_entry(self, content: BinaryIO, file: BinaryIO) -> Iterator[Entry]:
+        request = content.read(_LIMITS.max_bytes + 1)
+        self.position = file.tell()
+        yield self._protobuf(WHOLE, request)
+
+    def _framed_entries(self, content: BinaryIO, file: BinaryIO) -> Iterator[Entry]:
+        frames = otlp.read_framed(content, _LIMITS.max_bytes)
+        for number, framed in enumerate(frames, 1):
+            self.position, place = file.tell(), f"frame {number}"
+            if isinstance(framed, Failure):
+                yield self._broken(place, framed.failure().message)
+                return
+            yield self._payload(place, framed.unwrap())
+            self._reached = f"after {place}"
+
+    def _payload(self, place: str, payload: bytes) -> Entry:
+        if compression_of(payload) == "zstd":
+            try:
+                payload = inflate_zstd(payload, _LIMITS.max_bytes)
+            except StreamBroken as error:
+                return self._broken(place, f"{error.reason}.")
+        if payload.startswith(_OBJECT):
+            return self._json(place, payload)
+        return self._protobuf(place, payload)
+
+    def _all(self) -> bytes:
+        """Return the whole content, read anew; of one that is too long, enough to see that."""
+        with self._document.content.open() as file:
+            return opened(file).read(_LIMITS.max_bytes + 1)
+
+    def _size(self) -> int:
+        with self._document.content.open() as file:
+            return file.seek(0, os.SEEK_END)
+
+    def _json(self, place: str, text: bytes) -> Entry:
+        decoded = otlp.decode_export_line(text, _LIMITS)
+        if isinstance(decoded, Failure):
+            return self._broken(place, decoded.failure().message)
+        found: list[FoundRequest] = []
+        for signal, request in decoded.unwrap():
+            scanned = otlp.scan(request, signal, limits=_LIMITS)
+            if isinstance(scanned, Failure):
+                return self._broken(place, scanned.failure().message)
+            found.append(FoundRequest(signal, request, scanned.unwrap()))
+        return self._selected(found)
+
+    def _protobuf(self, place: str, request: bytes) -> Entry:
+        signal = self._document.signal
+        if signal is None:
+            return self._signal_missing()
+        scanned = otlp.scan(request, signal, limits=_LIMITS)
+        if isinstance(scanned, Failure):
+            return self._broken(place, scanned.failure().message)
+        return self._selected([FoundRequest(signal, request, scanned.unwrap())])
+
+    def _selected(self, found: list[FoundRequest]) -> Entry:
+        selected = self._document.selected
+        taken = tuple(each for each in found if selected in {None, each.signal})
+        self.unselected += len(found) - len(taken)
+        return Success(taken)
+
+    def _unreadable(self, reason: str) -> Failure[EntryBroken | FileUnreadable]:
+        if self._document.is_alone:
+            return Failure(FileUnreadable(self._document.path, reason))
+        return self._broken(WHOLE, f"it cannot be read: {reason}.")
+
+    def _signal_missing(self) -> Failure[EntryBroken | SignalMissing]:
+        if self._document.is_alone:
+            return Failure(SignalMissing(self._document.path))
+        reason = "it is protobuf, and neither its name nor --signal says of which signal."
+        return self._broken(WHOLE, reason)
+
+    def _broken(self, place: str, reason: str) -> Failure[EntryBroken]:
+        return Failure(EntryBroken(self._document.path, place, reason))
+
+
+def first_time_unix_nano(document: Document) -> int:
+    """Return the latest time in the first request that has one; the document's where none has."""
+    with closing(Entries(document).read()) as entries:
+        for entry in entries:
+            found = entry.unwrap() if isinstance(entry, Success) else ()
+            for each in found:
+                if each.facts.max_time_unix_nano:
+                    return each.facts.max_time_unix_nano
+    return document.time_unix_nano
