@@ -18,6 +18,7 @@ COMMANDS = (
     "record",
     "serve",
     "import",
+    "export",
     "sessions list",
     "sessions show",
     "replay",

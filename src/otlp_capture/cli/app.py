@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final, cast
 
 import typer
 
+from otlp_capture.cli.exporting import export
 from otlp_capture.cli.help import Command, Group
 from otlp_capture.cli.importing import import_command
 from otlp_capture.cli.options import JSON_VARIABLE
@@ -66,6 +67,7 @@ def build() -> typer.Typer:
     app.command("record", cls=Command, context_settings=_TO_ITS_COMMAND)(record)
     app.command("serve", cls=Command)(serve)
     app.command("import", cls=Command)(import_command)
+    app.command("export", cls=Command)(export)
     app.add_typer(sessions, name="sessions")
     for entry in sorted(entry_points(group=ENTRY_POINTS), key=lambda entry: entry.name):
         app.command(entry.name, cls=Command)(entry.load())

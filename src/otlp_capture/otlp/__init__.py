@@ -17,6 +17,7 @@ from otlp_capture.otlp.errors import TimestampOutOfRange as TimestampOutOfRange
 from otlp_capture.otlp.export_lines import decode_export_line as decode_export_line
 from otlp_capture.otlp.facts import RequestFacts as RequestFacts
 from otlp_capture.otlp.framing import read_framed as read_framed
+from otlp_capture.otlp.json_losses import loses_fields_in_json as loses_fields_in_json
 from otlp_capture.otlp.limits import DEFAULT_LIMITS as DEFAULT_LIMITS
 from otlp_capture.otlp.limits import Limits as Limits
 from otlp_capture.otlp.records import CanonicalRecord as CanonicalRecord
@@ -70,6 +71,7 @@ __all__ = [
     "encode_status",
     "first_difference",
     "is_signal",
+    "loses_fields_in_json",
     "read_framed",
     "remap_ids",
     "scan",
