@@ -128,7 +128,11 @@ class TestBadInput:
                     "serve --session x --no-http --no-grpc",
                 ],
             ),
-            (2, "FileUnreadable", ["import absent.jsonl --session x", "import otlp-data/.spool --session x"]),
+            (
+                2,
+                "FileUnreadable",
+                ["import absent.jsonl --session x", "import otlp-data/.spool --session x"],
+            ),
             (2, "SignalMissing", ["import framed.bin --session x"]),
             (
                 2,

@@ -4,8 +4,9 @@ import os
 import stat
 from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from io import BufferedIOBase
 from pathlib import Path
-from typing import BinaryIO, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 import anyio.to_thread
 import attrs
@@ -25,7 +26,7 @@ REGULAR_ONLY = "it is no regular file"
 class Openable(Protocol):
     """Something whose bytes can be read, more than once."""
 
-    def open(self) -> AbstractContextManager[BinaryIO]:
+    def open(self) -> AbstractContextManager[BufferedIOBase]:
         """Open it at its beginning, seekable. Blocks.
 
         Raises:
@@ -106,7 +107,7 @@ class LocalFile:
     path: Path
 
     @contextmanager
-    def open(self) -> Generator[BinaryIO]:
+    def open(self) -> Generator[BufferedIOBase]:
         """Open it for the time of a `with`."""
         with opened_regular(os.open(self.path, READ)) as file:
             yield file
@@ -117,7 +118,7 @@ READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
 
 
 @contextmanager
-def opened_regular(descriptor: int) -> Generator[BinaryIO]:
+def opened_regular(descriptor: int) -> Generator[BufferedIOBase]:
     """Read a descriptor, and close it.
 
     Raises:

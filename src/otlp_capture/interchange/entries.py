@@ -7,8 +7,9 @@ exporter, which puts a length before each request where it compresses, JSON incl
 import os
 import re
 from collections.abc import Generator, Iterator
-from contextlib import closing
-from typing import BinaryIO, Final, TypeAlias
+from contextlib import closing, suppress
+from io import BufferedIOBase
+from typing import BinaryIO, Final, TypeAlias, cast
 
 import attrs
 
@@ -76,7 +77,7 @@ class Entries:
         """Yield the entries, in their order; only an `EntryBroken` is not the last item."""
         try:
             with self._document.content.open() as file:
-                head = opened(file).read(_HEAD_BYTES)
+                head = _head(opened(file))
                 file.seek(0)
                 yield from self._entries_of(opened(file), file, head)
         except StreamBroken as error:
@@ -86,7 +87,9 @@ class Entries:
         except OSError as error:
             yield self._unreadable(reason_of(error))
 
-    def _entries_of(self, content: BinaryIO, file: BinaryIO, head: bytes) -> Iterator[Entry]:
+    def _entries_of(
+        self, content: BufferedIOBase, file: BufferedIOBase, head: bytes
+    ) -> Iterator[Entry]:
         """Tell by the head what the content is; how far the file was read is the progress."""
         if compression_of(head) is not None:
             return iter([self._broken(WHOLE, "it is compressed twice: decompress it once.")])
@@ -96,7 +99,7 @@ class Entries:
             return self._single_entry(content, file)
         return self._framed_entries(content, file)
 
-    def _json_entries(self, content: BinaryIO, file: BinaryIO) -> Iterator[Entry]:
+    def _json_entries(self, content: BufferedIOBase, file: BufferedIOBase) -> Iterator[Entry]:
         is_first = True
         for number, line in enumerate(self._lines(content, file), 1):
             if not line.strip():
@@ -113,7 +116,7 @@ class Entries:
             yield entry
             self._reached = f"after line {number}"
 
-    def _lines(self, content: BinaryIO, file: BinaryIO) -> Iterator[bytes]:
+    def _lines(self, content: BufferedIOBase, file: BufferedIOBase) -> Iterator[bytes]:
         """Yield the lines; of one that is too long, enough to see that."""
         while line := content.readline(_LIMITS.max_bytes + 1):
             rest = line
@@ -122,13 +125,13 @@ class Entries:
             self.position = file.tell()
             yield line.rstrip(b"\r\n")
 
-    def _single_entry(self, content: BinaryIO, file: BinaryIO) -> Iterator[Entry]:
+    def _single_entry(self, content: BufferedIOBase, file: BufferedIOBase) -> Iterator[Entry]:
         request = content.read(_LIMITS.max_bytes + 1)
         self.position = file.tell()
         yield self._protobuf(WHOLE, request)
 
-    def _framed_entries(self, content: BinaryIO, file: BinaryIO) -> Iterator[Entry]:
-        frames = otlp.read_framed(content, _LIMITS.max_bytes)
+    def _framed_entries(self, content: BufferedIOBase, file: BufferedIOBase) -> Iterator[Entry]:
+        frames = otlp.read_framed(cast("BinaryIO", content), _LIMITS.max_bytes)
         for number, framed in enumerate(frames, 1):
             self.position, place = file.tell(), f"frame {number}"
             if isinstance(framed, Failure):
@@ -196,6 +199,15 @@ class Entries:
 
     def _broken(self, place: str, reason: str) -> Failure[EntryBroken]:
         return Failure(EntryBroken(self._document.path, place, reason))
+
+
+def _head(content: BufferedIOBase) -> bytes:
+    """Return how the content begins; what is sound of it, where it is damaged early."""
+    head = b""
+    with suppress(StreamBroken):
+        while len(head) < _HEAD_BYTES and (piece := content.read1(_HEAD_BYTES)):
+            head += piece
+    return head
 
 
 def first_time_unix_nano(document: Document) -> int:

@@ -4,9 +4,10 @@ import os
 import stat
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
+from io import BufferedIOBase
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 import anyio.to_thread
 import attrs
@@ -37,7 +38,7 @@ class _FileInside:
     segments: Sequence[str]
 
     @contextmanager
-    def open(self) -> Generator[BinaryIO]:
+    def open(self) -> Generator[BufferedIOBase]:
         with directory(self.root, self.segments[:-1]) as parent:
             descriptor = os.open(self.segments[-1], READ | os.O_NOFOLLOW, dir_fd=parent)
         with opened_regular(descriptor) as file:

@@ -6,7 +6,7 @@ Source: RFC 1952; RFC 8878.
 
 import io
 import re
-from typing import BinaryIO, Final, Literal, TypeAlias, cast
+from typing import Final, Literal, TypeAlias
 
 from isal import igzip_lib
 from typing_extensions import Buffer
@@ -97,7 +97,7 @@ _Part: TypeAlias = _GzipMember | _ZstdFrame
 class _Inflated(io.RawIOBase):
     """The content of a compressed file, read once from its beginning."""
 
-    def __init__(self, compressed: BinaryIO, kind: type[_Part]) -> None:
+    def __init__(self, compressed: io.BufferedIOBase, kind: type[_Part]) -> None:
         super().__init__()
         self._compressed, self._kind = compressed, kind
         self._part: _Part | None = kind()
@@ -159,7 +159,7 @@ class _Inflated(io.RawIOBase):
         self._taken_bytes += len(self._given)
 
 
-def opened(file: BinaryIO) -> BinaryIO:
+def opened(file: io.BufferedIOBase) -> io.BufferedIOBase:
     """Return what a file holds, inflated where its first bytes say that it is compressed.
 
     Args:
@@ -180,8 +180,8 @@ def opened(file: BinaryIO) -> BinaryIO:
             return file
 
 
-def _buffered(raw: _Inflated) -> BinaryIO:
-    return cast("BinaryIO", io.BufferedReader(raw, _PIECE_BYTES))
+def _buffered(raw: _Inflated) -> io.BufferedIOBase:
+    return io.BufferedReader(raw, _PIECE_BYTES)
 
 
 def compression_of(head: bytes) -> Literal["gzip", "zstd"] | None:

@@ -3,7 +3,7 @@
 import io
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import BinaryIO, Final, cast
+from typing import Final
 
 import anyio
 import anyio.from_thread
@@ -53,7 +53,7 @@ class _Fetched:
     content: bytes
 
     @contextmanager
-    def open(self) -> Generator[BinaryIO]:
+    def open(self) -> Generator[io.BufferedIOBase]:
         yield io.BytesIO(self.content)
 
 
@@ -65,9 +65,9 @@ class _Remote:
     stored: StoredObject
 
     @contextmanager
-    def open(self) -> Generator[BinaryIO]:
+    def open(self) -> Generator[io.BufferedIOBase]:
         ranges = _Ranges(self.storage, self.stored)
-        yield cast("BinaryIO", io.BufferedReader(ranges, _PIECE_BYTES))
+        yield io.BufferedReader(ranges, _PIECE_BYTES)
 
 
 class _Ranges(io.RawIOBase):
