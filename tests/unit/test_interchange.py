@@ -11,6 +11,7 @@ from typing import Any
 import anyio
 import attrs
 import pytest
+import zstandard
 from returns.result import Failure, Success
 
 from otlp_capture import otlp
@@ -265,7 +266,7 @@ class TestBrokenEntries:
 
         assert (report.skipped, report.metadata.captured_requests) == (1, 6)
         assert report.examples[0].place == "line 2"
-        assert "more than 1,000 bytes" in report.examples[0].reason
+        assert "it holds more than" in report.examples[0].reason
 
     async def test_a_request_that_is_refused_once_it_is_protobuf_is_broken_too(
         self, importing: Importing, monkeypatch: pytest.MonkeyPatch
@@ -362,6 +363,28 @@ class TestProtobuf:
         assert refused.failure().place == "frame 2"
         assert [each.place for each in report.examples] == ["frame 2"]
         assert [each.request for each in await held(storage)] == list(self.LOGS)
+
+    async def test_zeros_without_end_are_padding(self, importing: Importing) -> None:
+        content = framed(self.LOGS) + bytes(4 * 5_000)
+
+        report = or_raise(await importing(content, signal="logs", skip_invalid=True))
+
+        assert [each.place for each in report.examples] == ["frame 1003"]
+        assert report.metadata.captured_logs == 2 + 1_000
+
+    @pytest.mark.parametrize("is_json", [True, False])
+    async def test_payloads_of_frames_may_be_compressed_and_json(
+        self, storage: FaultyStorage, importing: Importing, *, is_json: bool
+    ) -> None:
+        payloads = [line("logs", each) if is_json else each for each in self.LOGS]
+        broken = zstandard.compress(payloads[0])[:-3]
+        content = framed([*map(zstandard.compress, payloads), broken])
+        signal: Signal | None = None if is_json else "logs"
+
+        report = or_raise(await importing(content, signal=signal, skip_invalid=True))
+
+        assert [each.request for each in await held(storage)] == list(self.LOGS)
+        assert [each.place for each in report.examples] == ["frame 3"]
 
     async def test_a_single_request_that_is_broken_is_told_as_a_whole(
         self, importing: Importing

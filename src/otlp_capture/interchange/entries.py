@@ -33,6 +33,8 @@ _LIMITS: Final = attrs.evolve(
 """What we have taken in ourselves, under raised limits or as JSON, comes back from its export."""
 
 _HEAD_BYTES: Final = 4_096
+_PIECE_BYTES: Final = 1 << 20
+_TOO_LONG: Final = f"it holds more than {_LIMITS.max_bytes:,} bytes."
 _JSON: Final = re.compile(rb'(?:\xef\xbb\xbf)?[ \t\r\n]*\{[ \t\r\n]*(?:\}|"[ -~])')
 _NOT_TEXT: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _OPENING: Final = re.compile(rb"(?:\xef\xbb\xbf)?[ \t\r\n]*\{[ \t\r\n]*")
@@ -41,6 +43,10 @@ _FIRST_FIELD: Final = b"\x0a"
 
 _OBJECT: Final = b"{"
 """How JSON begins, and no request in protobuf: it would be the beginning of a group."""
+
+_MAX_EMPTY: Final = 1_000
+_PADDING: Final = f"more than {_MAX_EMPTY:,} empty requests in a row are padding, not requests."
+"""Zeros read as frames without content; a compressed file can hold any number of them."""
 
 
 @attrs.frozen
@@ -102,28 +108,27 @@ class Entries:
     def _json_entries(self, content: BufferedIOBase, file: BufferedIOBase) -> Iterator[Entry]:
         is_first = True
         for number, line in enumerate(self._lines(content, file), 1):
-            if not line.strip():
-                continue
-            entry = self._json(f"line {number}", line)
-            if is_first and isinstance(entry, Failure):
-                # It may be one document, laid out over many lines.
-                whole = self._json(WHOLE, self._all())
-                if isinstance(whole, Success) or _OPENING.fullmatch(line):
-                    self.position = self._size()
-                    yield whole
-                    return
-            is_first = False
-            yield entry
-            self._reached = f"after line {number}"
+            place = f"line {number}"
+            if line is None:
+                yield self._broken(place, _TOO_LONG)
+            elif line.strip():
+                entry = self._json(place, line)
+                if is_first and isinstance(entry, Failure):
+                    # It may be one document, laid out over many lines.
+                    whole = self._json(WHOLE, self._all())
+                    if isinstance(whole, Success) or _OPENING.fullmatch(line):
+                        self.position = self._size()
+                        yield whole
+                        return
+                yield entry
+            is_first &= line is not None and not line.strip()
+            self._reached = f"after {place}"
 
-    def _lines(self, content: BufferedIOBase, file: BufferedIOBase) -> Iterator[bytes]:
-        """Yield the lines; of one that is too long, enough to see that."""
-        while line := content.readline(_LIMITS.max_bytes + 1):
-            rest = line
-            while rest and not rest.endswith(b"\n"):
-                rest = content.readline(_LIMITS.max_bytes)
+    def _lines(self, content: BufferedIOBase, file: BufferedIOBase) -> Iterator[bytes | None]:
+        """Yield the lines; None for one that is too long, of which nothing is kept."""
+        while (line := _line(content)) != b"":
             self.position = file.tell()
-            yield line.rstrip(b"\r\n")
+            yield line
 
     def _single_entry(self, content: BufferedIOBase, file: BufferedIOBase) -> Iterator[Entry]:
         request = content.read(_LIMITS.max_bytes + 1)
@@ -131,11 +136,16 @@ class Entries:
         yield self._protobuf(WHOLE, request)
 
     def _framed_entries(self, content: BufferedIOBase, file: BufferedIOBase) -> Iterator[Entry]:
+        empty = 0
         frames = otlp.read_framed(cast("BinaryIO", content), _LIMITS.max_bytes)
         for number, framed in enumerate(frames, 1):
             self.position, place = file.tell(), f"frame {number}"
             if isinstance(framed, Failure):
                 yield self._broken(place, framed.failure().message)
+                return
+            empty = 0 if framed.unwrap() else empty + 1
+            if empty > _MAX_EMPTY:
+                yield self._broken(place, _PADDING)
                 return
             yield self._payload(place, framed.unwrap())
             self._reached = f"after {place}"
@@ -199,6 +209,21 @@ class Entries:
 
     def _broken(self, place: str, reason: str) -> Failure[EntryBroken]:
         return Failure(EntryBroken(self._document.path, place, reason))
+
+
+def _line(content: BufferedIOBase) -> bytes | None:
+    """Read a line with its end; None where it is too long, b"" where there is none."""
+    pieces: list[bytes] = []
+    size_bytes = 0
+    while piece := content.readline(_PIECE_BYTES):
+        size_bytes += len(piece)
+        if size_bytes <= _LIMITS.max_bytes:
+            pieces.append(piece)
+        else:
+            pieces.clear()
+        if piece.endswith(b"\n"):
+            break
+    return b"".join(pieces) if size_bytes <= _LIMITS.max_bytes else None
 
 
 def _head(content: BufferedIOBase) -> bytes:
