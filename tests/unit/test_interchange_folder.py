@@ -344,8 +344,13 @@ class TestFolders:
         assert (report.examples, await requests_of(storage)) == ((broken,), [REQUESTS[1]])
 
     async def test_a_folder_that_becomes_a_link_is_not_followed(
-        self, storage: FaultyStorage, root: Path, tmp_path: Path
+        self,
+        storage: FaultyStorage,
+        root: Path,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
+        monkeypatch.setattr("otlp_capture.interchange.filling._GROUP", 1)
         lay(root, {"a/a.jsonl": line(*REQUESTS[0]), "b/b.jsonl": line(*REQUESTS[1])})
         lay(tmp_path / "secret", {"b.jsonl": line(*REQUESTS[2])})
 

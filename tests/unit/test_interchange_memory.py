@@ -50,16 +50,15 @@ def taken(root: Path, *steps: str) -> int:
     return mebibytes_for(f"anyio.run(main, {', '.join(steps)})", before=before)
 
 
-def test_300_mib_go_in_and_out_and_in_again(tmp_path: Path) -> None:
+def test_200_mib_go_in_and_out_and_in_again(tmp_path: Path) -> None:
     with (tmp_path / "large.jsonl").open("wb") as file:
-        for _ in range(300 * MIB // len(LINE)):
+        for _ in range(200 * MIB // len(LINE)):
             file.write(LINE + b"\n")
 
     mebibytes = taken(
         tmp_path,
         'take_in("large.jsonl", "s")',
         'put_out("s", "s.zst", compression="zstd")',
-        'put_out("s", "s.gz", compression="gzip")',
         'put_out("s", "out", format="binpb")',
         'take_in("s.zst", "a")',
         'take_in("out", "b")',
@@ -68,9 +67,9 @@ def test_300_mib_go_in_and_out_and_in_again(tmp_path: Path) -> None:
     assert mebibytes <= 120
 
 
-def test_4_000_files_are_taken_one_after_the_other(tmp_path: Path) -> None:
+def test_2_000_files_are_taken_one_after_the_other(tmp_path: Path) -> None:
     line = or_raise(otlp.encode(small_request("logs"), "logs", "json"))
-    for minute in range(4):
+    for minute in range(2):
         folder = tmp_path / f"tree/year=2026/month=11/day=24/hour=15/minute={minute:02}"
         folder.mkdir(parents=True)
         for number in range(1_000):

@@ -1,6 +1,6 @@
 """A session while it is filled from documents."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from typing import Final, TypeAlias
 
@@ -49,6 +49,7 @@ from otlp_capture.storage import S3Storage, StorageError
 _SEGMENT_BYTES: Final = 16 << 20
 _BATCH_BYTES: Final = 4 << 20
 _BATCH_ENTRIES: Final = 64
+_GROUP: Final = 16
 _SHOWN: Final = 20
 _CHECKPOINT_NS: Final = 10_000_000_000
 _DONE: Final = Success(None)
@@ -150,25 +151,31 @@ class Filling:
         self._arrivals: tuple[int, int] | None = None
         self._open: dict[Signal, OpenSegment] = {}
         self._segments: list[SegmentIndex] = []
-        self._files, self._bytes = 0, 0
+        self._files, self._bytes, self._position = 0, 0, 0
         self._skipped, self._passed_over, self._unselected = 0, 0, 0
         self._examples: list[LeftOut] = []
 
     async def fill(self, found: Documents) -> Outcome[ImportReport, ImportFailure]:
         """Store what *found* holds, the manifest of what it became, and the metadata."""
+        group: list[Document] = []
         async for each in found:
-            if isinstance(each, Failure):
-                if not self._is_skipped(each.failure()):
-                    return each
-                continue
-            document = each.unwrap()
+            document = each.unwrap() if isinstance(each, Success) else None
+            if isinstance(document, Document):
+                group.append(document)
+                if len(group) < _GROUP:
+                    continue
+            taken = await self._take(group)
+            if isinstance(taken, Failure):
+                return taken
+            group = []
             if isinstance(document, PassedOver):
                 self._passed_over += 1
                 self._leave_out(document)
-                continue
-            taken = await self._take(document)
-            if isinstance(taken, Failure):
-                return taken
+            if isinstance(each, Failure) and not self._is_skipped(each.failure()):
+                return each
+        taken = await self._take(group)
+        if isinstance(taken, Failure):
+            return taken
         if not (self._sequence or self._skipped):
             return Failure(FileUnreadable(self._into.source, self._nothing()))
         return await self._finish()
@@ -181,15 +188,12 @@ class Filling:
             return "it holds no export request of this signal"
         return "it holds no export request"
 
-    async def _take(self, document: Document) -> Outcome[None, ImportFailure]:
-        """Store the requests of one document."""
-        entries, is_ended = Entries(document), False
-        self._arrival_ns = None
-        with closing(entries.read()) as reading:
+    async def _take(self, group: Sequence[Document]) -> Outcome[None, ImportFailure]:
+        """Store the requests of some documents; small ones share a worker thread's time."""
+        is_ended = not group
+        with closing(self._read(group)) as reading:
             while not is_ended:
-                batch, is_ended = await anyio.to_thread.run_sync(
-                    self._next_batch, document, reading
-                )
+                batch, is_ended = await anyio.to_thread.run_sync(self._next_batch, reading)
                 for item in batch:
                     if isinstance(item, Failure):
                         return item
@@ -197,14 +201,25 @@ class Filling:
                     if isinstance(added, Failure):
                         return added
                 if batch or not is_ended:
-                    self._into.watcher.advanced(self._bytes + entries.position, self._files)
+                    self._into.watcher.advanced(self._bytes + self._position, self._files)
                 kept_up = await self._keep_up()
                 if isinstance(kept_up, Failure):
                     return kept_up
-        self._files += 1
-        self._bytes += entries.position
-        self._unselected += entries.unselected
         return _DONE
+
+    def _read(self, group: Sequence[Document]) -> Generator[tuple[Document, Entry]]:
+        """Yield the entries of documents, one document after the other. Blocks."""
+        for document in group:
+            self._arrival_ns = None
+            entries = Entries(document)
+            with closing(entries.read()) as reading:
+                for entry in reading:
+                    self._position = entries.position
+                    yield document, entry
+            self._files += 1
+            self._bytes += entries.position
+            self._position = 0
+            self._unselected += entries.unselected
 
     async def _finish(
         self,
@@ -258,12 +273,12 @@ class Filling:
         )
 
     def _next_batch(
-        self, document: Document, entries: Iterator[Entry]
+        self, entries: Iterator[tuple[Document, Entry]]
     ) -> tuple[list[Outcome[NewFrame, EntryError]], bool]:
         """Read a few entries and encode their requests, and say whether they were the last."""
         batch: list[Outcome[NewFrame, EntryError]] = []
         size_bytes = 0
-        for count, entry in enumerate(entries, 1):
+        for count, (document, entry) in enumerate(entries, 1):
             if isinstance(entry, Success):
                 batch += (Success(self._encoded(document, found)) for found in entry.unwrap())
                 size_bytes += sum(len(found.request) for found in entry.unwrap())
