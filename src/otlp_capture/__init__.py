@@ -17,7 +17,11 @@ from otlp_capture.capture import capture_service as capture_service
 from otlp_capture.clock import Clock as Clock
 from otlp_capture.clock import ClockTag as ClockTag
 from otlp_capture.clock import SystemClock as SystemClock
+from otlp_capture.interchange import ExportConfig as ExportConfig
+from otlp_capture.interchange import export_session as export_session
 from otlp_capture.interchange import import_file as import_file
+from otlp_capture.interchange import import_folder as import_folder
+from otlp_capture.interchange import import_objects as import_objects
 from otlp_capture.layer import Layer as Layer
 from otlp_capture.layer import Miswired as Miswired
 from otlp_capture.layer import Scope as Scope
@@ -60,6 +64,7 @@ __all__ = [
     "CapturedDataReference",
     "Clock",
     "ClockTag",
+    "ExportConfig",
     "Failure",
     "GrpcReceiverSettings",
     "HttpReceiver",
@@ -83,8 +88,11 @@ __all__ = [
     "SystemClock",
     "Tag",
     "capture_service",
+    "export_session",
     "exporter_environment",
     "import_file",
+    "import_folder",
+    "import_objects",
     "local_storage",
     "memory_storage",
     "merge",
