@@ -321,6 +321,36 @@ class TestFolders:
             ),
         ]
 
+    async def test_one_that_is_not_there_is_told(self, storage: FaultyStorage, root: Path) -> None:
+        refused = [
+            await take_in(storage, path, skip_invalid=True) for path in (root / "x", Path("\0"))
+        ]
+
+        assert refused == [
+            Failure(FileUnreadable(str(root / "x"), "No such file or directory")),
+            Failure(FileUnreadable("\0", "embedded null byte")),
+        ]
+
+    async def test_a_folder_that_may_not_be_read_is_broken(
+        self, storage: FaultyStorage, root: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        lay(root, {"a/a.jsonl": line(*REQUESTS[0]), "b/b.jsonl": line(*REQUESTS[1])})
+        listed = iter([["a", "b"], [], ["b.jsonl"]])
+
+        def refuse(_: int) -> list[str]:
+            names = next(listed)
+            if not names:
+                raise PermissionError(13, "Permission denied")
+            return names
+
+        monkeypatch.setattr(os, "listdir", refuse)
+
+        report = or_raise(await take_in(storage, root, skip_invalid=True))
+
+        reason = "it cannot be read: Permission denied."
+        assert report.examples == (EntryBroken(str(root / "a"), "the whole", reason),)
+        assert await requests_of(storage) == [REQUESTS[1]]
+
     async def test_a_file_that_may_not_be_read_is_broken(
         self, storage: FaultyStorage, root: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

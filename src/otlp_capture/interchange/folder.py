@@ -22,7 +22,7 @@ from otlp_capture.interchange.documents import (
     opened_regular,
     reason_of,
 )
-from otlp_capture.interchange.errors import EntryBroken, PassedOver
+from otlp_capture.interchange.errors import EntryBroken, FileUnreadable, PassedOver
 from otlp_capture.result import Failure, Success
 from otlp_capture.storage.local_directories import directory
 
@@ -68,8 +68,8 @@ def _walk(root: Path, choice: Choice) -> Iterator[Found]:
         if entered is not None:
             try:
                 open_folders.append((entered, iter(_names(root, entered))))
-            except OSError as error:
-                yield Failure(EntryBroken(_shown(root, entered), WHOLE, _sentence(error)))
+            except (OSError, ValueError) as error:
+                yield _unlisted(root, entered, error)
         entered = None
         if not open_folders:
             return
@@ -84,6 +84,12 @@ def _walk(root: Path, choice: Choice) -> Iterator[Found]:
             entered = segments
         else:
             yield found
+
+
+def _unlisted(root: Path, folder: Sequence[str], error: OSError | ValueError) -> Found:
+    if not folder:
+        return Failure(FileUnreadable(str(root), reason_of(error)))
+    return Failure(EntryBroken(_shown(root, folder), WHOLE, _sentence(error)))
 
 
 class _Folder:
@@ -125,5 +131,5 @@ def _shown(root: Path, segments: Sequence[str]) -> str:
     return str(root.joinpath(*segments))
 
 
-def _sentence(error: OSError) -> str:
+def _sentence(error: OSError | ValueError) -> str:
     return f"it cannot be read: {reason_of(error)}."

@@ -91,7 +91,7 @@ async def import_folder(
 
     Fails with:
         PartitionFormatInvalid: no times can be read back from the format.
-        FileUnreadable: the folder holds no request.
+        FileUnreadable: the folder cannot be read, or holds no request.
         EntryBroken: an entry is no request, or a file cannot be read, and *skip_invalid* was not
             asked for.
         InvalidSessionId, SessionAlreadyExists, SessionTakenOver, StorageError: as `import_file`.
