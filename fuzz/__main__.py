@@ -39,6 +39,7 @@ _ROUNDS: Final = (
     _Round("segments", is_blind=True),
     _Round("json_texts"),
     _Round("files"),
+    _Round("imports"),
 )
 _NAMES: Final = tuple(dict.fromkeys(each.name for each in _ROUNDS))
 _START_S: Final = 600

@@ -294,6 +294,18 @@ class TestFolders:
         assert (report.files, report.skipped, report.passed_over) == (5, 4, 7)
         assert report.examples == tuple(told)
 
+    async def test_a_torn_file_that_begins_badly_keeps_what_is_sound(
+        self, storage: FaultyStorage, root: Path
+    ) -> None:
+        content = b"nonsense\n" + b"".join(line(*each) for each in REQUESTS)
+        lay(root, {"a.jsonl.gz": gzip.compress(content)[:-4]})
+
+        report = or_raise(await take_in(storage, root, skip_invalid=True))
+
+        places = [each.place for each in report.examples if isinstance(each, EntryBroken)]
+        assert places == ["line 1", "after line 10"]
+        assert await requests_of(storage) == REQUESTS
+
     async def test_what_is_broken_is_named_and_nothing_is_left_behind(
         self, storage: FaultyStorage, root: Path
     ) -> None:

@@ -162,8 +162,10 @@ class Entries:
 
     def _all(self) -> bytes:
         """Return the whole content, read anew; of one that is too long, enough to see that."""
-        with self._document.content.open() as file:
+        with self._document.content.open() as file, suppress(StreamBroken):
             return opened(file).read(_LIMITS.max_bytes + 1)
+        # It is damaged further on, which is told when it is met there.
+        return b""
 
     def _size(self) -> int:
         with self._document.content.open() as file:
