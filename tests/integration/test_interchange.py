@@ -2,6 +2,9 @@
 
 import gzip
 import json
+import os
+import pty
+import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -25,7 +28,8 @@ from otlp_capture.result import or_raise
 from otlp_capture.storage import S3Storage, S3StorageTag, s3_storage
 from otlp_replay.verify import verify
 from tests.captures import held
-from tests.command_line import Shell, put_session
+from tests.clocks import HANGS_AFTER_S
+from tests.command_line import COMMAND, Shell, put_session
 from tests.exporter_trees import COMPRESSED, ExporterTree
 from tests.servers.s3 import S3Server
 from tests.sessions import START, Recorded, write_session
@@ -241,6 +245,26 @@ class TestCommands:
         assert [len(json.loads(line)) for line in people.stdout.splitlines()] == [1, 1, 1]
         assert people.stderr.startswith("standard output: 3 requests, ")
         assert machines.error["requests"] == len(machines.stdout.splitlines()) == 1
+
+    def test_what_is_binary_is_not_for_a_terminal(self, shell: Shell) -> None:
+        put_session(shell, "s")
+        ours, theirs = pty.openpty()
+        try:
+            refused = subprocess.run(
+                [COMMAND, "export", "s", "--to", "-", "--compress", "gzip", "--json"],
+                check=False,
+                cwd=shell.folder,
+                env=shell.environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=theirs,
+                stderr=subprocess.PIPE,
+                timeout=HANGS_AFTER_S,
+            )
+        finally:
+            os.close(theirs)
+            os.close(ours)
+
+        assert (refused.returncode, json.loads(refused.stderr)["error"]) == (2, "InvalidExport")
 
     @pytest.mark.parametrize(
         ("code", "error", "options"),
