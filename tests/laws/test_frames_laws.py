@@ -144,7 +144,7 @@ class TestOurFrames:
         ends = len(joined(frames[: len(whole)]))
         assert len(whole) == len(frames) or len(joined(frames[: len(whole) + 1])) > len(torn)
         reason = f"the gzip member at byte {ends} is cut short"
-        torn_tail = [Failure(SegmentCorrupted(KEY, ends, reason))]
+        torn_tail = [Failure(SegmentCorrupted(KEY, ends, reason, "tail"))]
         assert found[len(whole) :] == (torn_tail if ends < len(torn) else [])
 
     @given(

@@ -14,6 +14,8 @@ from otlp_capture.clock import moment
 from otlp_capture.result import or_raise
 from otlp_capture.sessions import (
     CaptureSessionMetadata,
+    Freed,
+    Hold,
     InvalidSessionId,
     MetadataCorrupted,
     SessionAlreadyExists,
@@ -23,6 +25,7 @@ from otlp_capture.sessions import (
     StoredSession,
     create_session,
     discard_session,
+    encode_metadata,
     list_sessions,
     load_session,
     save_session,
@@ -282,6 +285,18 @@ class TestDocument:
         assert await document.save(session(captured_logs=1)) == Failure(SessionTakenOver("s"))
         assert await self.stands(storage) == other
 
+    async def test_a_hold_that_another_process_puts_or_takes_away_stays_so(
+        self, storage: FaultyStorage, document: SessionDocument
+    ) -> None:
+        for hold in (Hold("audit"), None):
+            stored = or_raise(await load_session(storage, "s"))
+            changed = attrs.evolve(stored.metadata, hold=hold)
+            or_raise(await save_session(storage, changed, stored.etag))
+
+            assert await document.save(session(captured_logs=1)) == Success(None)
+            assert await document.save(session(captured_logs=2)) == Success(None)
+            assert await self.stands(storage) == session(captured_logs=2, hold=hold)
+
     async def test_a_session_that_was_deleted_stays_so(
         self, storage: FaultyStorage, document: SessionDocument
     ) -> None:
@@ -351,7 +366,8 @@ class TestDiscard:
         for number in range(3):
             or_raise(await storage.store_raw_data(b"?", f"sessions/s/raw/{number}"))
 
-        assert await discard_session(storage, "s") == Success(4)
+        size_bytes = len(encode_metadata(session())) + 3
+        assert await discard_session(storage, "s") == Success(Freed(4, size_bytes))
         assert await keys(storage) == ["sessions/s-2/metadata.json"]
 
     @pytest.mark.parametrize("within", ["raw/1", "metadata.json"])

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Any, get_args
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,6 +18,7 @@ from otlp_capture.sessions import (
     CaptureSessionMetadata,
     CaptureSwitches,
     EndReason,
+    Hold,
     MetadataCorrupted,
     RecordCounts,
     SessionStatus,
@@ -322,3 +324,40 @@ def test_switches_say_which_signals_are_recorded(signal: Any) -> None:
     assert not none.records(signal)
     assert CaptureSwitches(**switches).records(signal)
     assert not CaptureSwitches().records("profiles")  # type: ignore[arg-type]  # an untyped caller
+
+
+class TestHold:
+    DOCUMENT = {**FOREIGN, "hold": {"reason": "audit", "since": "2025-11-23T01:23:20Z", "by": "a"}}
+
+    def read(self, document: Mapping[str, Any]) -> CaptureSessionMetadata:
+        return or_raise(decode_metadata(KEY, json.dumps(dict(document)).encode()))
+
+    def test_it_is_read_and_what_others_say_of_it_survives(self) -> None:
+        held = self.read(self.DOCUMENT)
+
+        since = datetime(2025, 11, 23, 1, 23, 20, tzinfo=UTC)
+        assert held.hold == Hold("audit", since, {"by": "a"})
+        assert metadata_document(held)["hold"] == {
+            "reason": "audit",
+            "since": "2025-11-23T01:23:20.000000Z",
+            "by": "a",
+        }
+
+    def test_one_without_reason_or_time_is_one_all_the_same(self) -> None:
+        held = self.read({**FOREIGN, "hold": {}})
+
+        assert held.hold == Hold()
+        assert metadata_document(held)["hold"] == {}
+
+    def test_one_that_is_taken_away_leaves_nothing(self) -> None:
+        held = self.read(self.DOCUMENT)
+
+        assert attrs.evolve(held, hold=None) == self.read(FOREIGN)
+        assert "hold" not in metadata_document(attrs.evolve(held, hold=None))
+
+    def test_one_that_is_no_object_is_no_reason_to_delete(self) -> None:
+        document = json.dumps({**FOREIGN, "hold": True}).encode()
+
+        read = decode_metadata(KEY, document)
+
+        assert read == Failure(MetadataCorrupted(KEY, "hold is True, not an object"))

@@ -6,13 +6,15 @@ from otlp_capture.sessions.catalogue import SessionNotFound as SessionNotFound
 from otlp_capture.sessions.catalogue import SessionTakenOver as SessionTakenOver
 from otlp_capture.sessions.catalogue import StoredSession as StoredSession
 from otlp_capture.sessions.catalogue import create_session as create_session
-from otlp_capture.sessions.catalogue import discard_session as discard_session
 from otlp_capture.sessions.catalogue import list_sessions as list_sessions
 from otlp_capture.sessions.catalogue import load_session as load_session
 from otlp_capture.sessions.catalogue import save_session as save_session
 from otlp_capture.sessions.counters import LiveCounts as LiveCounts
 from otlp_capture.sessions.counters import counted as counted
 from otlp_capture.sessions.counters import uncounted as uncounted
+from otlp_capture.sessions.deletion import Freed as Freed
+from otlp_capture.sessions.deletion import discard_objects as discard_objects
+from otlp_capture.sessions.deletion import discard_session as discard_session
 from otlp_capture.sessions.document import SessionDocument as SessionDocument
 from otlp_capture.sessions.frames import MAX_HEADER_BYTES as MAX_HEADER_BYTES
 from otlp_capture.sessions.frames import STORED_LIMITS as STORED_LIMITS
@@ -24,30 +26,46 @@ from otlp_capture.sessions.frames import adopt_member as adopt_member
 from otlp_capture.sessions.frames import encode_frame as encode_frame
 from otlp_capture.sessions.frames import encode_frame_stored as encode_frame_stored
 from otlp_capture.sessions.frames import frame_headers as frame_headers
+from otlp_capture.sessions.frames import has_facts as has_facts
 from otlp_capture.sessions.frames import header_bytes as header_bytes
 from otlp_capture.sessions.frames import index_frames as index_frames
+from otlp_capture.sessions.frames import open_frame as open_frame
 from otlp_capture.sessions.frames import read_frames as read_frames
 from otlp_capture.sessions.index import FrameRef as FrameRef
 from otlp_capture.sessions.index import SessionIndex as SessionIndex
 from otlp_capture.sessions.index import in_order as in_order
 from otlp_capture.sessions.index import index_session as index_session
 from otlp_capture.sessions.index import save_manifest as save_manifest
+from otlp_capture.sessions.keys import SESSIONS as SESSIONS
 from otlp_capture.sessions.keys import InvalidSessionId as InvalidSessionId
+from otlp_capture.sessions.keys import SegmentName as SegmentName
 from otlp_capture.sessions.keys import check_session_id as check_session_id
 from otlp_capture.sessions.keys import key_in_session as key_in_session
 from otlp_capture.sessions.keys import key_of_spool_name as key_of_spool_name
 from otlp_capture.sessions.keys import parse_segment_key as parse_segment_key
+from otlp_capture.sessions.keys import manifest_key as manifest_key
+from otlp_capture.sessions.keys import manifest_prefix as manifest_prefix
+from otlp_capture.sessions.keys import metadata_key as metadata_key
+from otlp_capture.sessions.keys import parse_segment_key as parse_segment_key
+from otlp_capture.sessions.keys import raw_prefix as raw_prefix
 from otlp_capture.sessions.keys import session_prefix as session_prefix
 from otlp_capture.sessions.keys import spool_name as spool_name
 from otlp_capture.sessions.manifest import FrameTable as FrameTable
+from otlp_capture.sessions.manifest import ManifestCorrupted as ManifestCorrupted
 from otlp_capture.sessions.manifest import SegmentIndex as SegmentIndex
 from otlp_capture.sessions.manifest import index_segment as index_segment
+from otlp_capture.sessions.manifest import by_hour as by_hour
+from otlp_capture.sessions.manifest import decode_manifest as decode_manifest
+from otlp_capture.sessions.manifest import encode_manifest as encode_manifest
 from otlp_capture.sessions.metadata import CaptureSessionMetadata as CaptureSessionMetadata
 from otlp_capture.sessions.metadata import CaptureSwitches as CaptureSwitches
 from otlp_capture.sessions.metadata import EndReason as EndReason
+from otlp_capture.sessions.metadata import Hold as Hold
 from otlp_capture.sessions.metadata import MetadataCorrupted as MetadataCorrupted
 from otlp_capture.sessions.metadata import RecordCounts as RecordCounts
 from otlp_capture.sessions.metadata import SessionStatus as SessionStatus
+from otlp_capture.sessions.metadata import decode_metadata as decode_metadata
+from otlp_capture.sessions.metadata import encode_metadata as encode_metadata
 from otlp_capture.sessions.metadata import metadata_document as metadata_document
 from otlp_capture.sessions.reader import ReadError as ReadError
 from otlp_capture.sessions.reader import RequestReader as RequestReader
@@ -66,6 +84,7 @@ __all__ = [
     "DEFAULT_LINGER_S",
     "DEFAULT_SEGMENT_BYTES",
     "MAX_HEADER_BYTES",
+    "SESSIONS",
     "STORED_LIMITS",
     "Arrival",
     "CaptureSessionMetadata",
@@ -75,11 +94,14 @@ __all__ = [
     "FrameRef",
     "FrameTable",
     "FrameWriter",
+    "Freed",
     "Headers",
+    "Hold",
     "InvalidSessionId",
     "KeptFrame",
     "LiveCounts",
     "LoadError",
+    "ManifestCorrupted",
     "MetadataCorrupted",
     "NewFrame",
     "ObjectWriter",
@@ -90,6 +112,7 @@ __all__ = [
     "SegmentCorrupted",
     "SegmentIndex",
     "SegmentTally",
+    "SegmentName",
     "SessionAlreadyExists",
     "SessionDocument",
     "SessionIndex",
@@ -99,13 +122,20 @@ __all__ = [
     "StoredRequest",
     "StoredSession",
     "adopt_member",
+    "by_hour",
     "check_session_id",
     "counted",
     "create_session",
+    "decode_manifest",
+    "decode_metadata",
+    "discard_objects",
     "discard_session",
     "encode_frame",
     "encode_frame_stored",
+    "encode_manifest",
+    "encode_metadata",
     "frame_headers",
+    "has_facts",
     "header_bytes",
     "in_order",
     "index_frames",
@@ -115,8 +145,14 @@ __all__ = [
     "key_of_spool_name",
     "list_sessions",
     "load_session",
+    "manifest_key",
+    "manifest_prefix",
     "metadata_document",
     "parse_segment_key",
+    "metadata_key",
+    "open_frame",
+    "parse_segment_key",
+    "raw_prefix",
     "read_frames",
     "recount_session",
     "save_manifest",

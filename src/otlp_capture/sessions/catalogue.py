@@ -224,22 +224,3 @@ async def list_sessions(
             return Failure(error)
         _log.warning("%s is left out: %s", folder.unwrap(), error.message)
     return Success(tuple(sorted(sessions, key=lambda m: (m.start_time, m.session_id))))
-
-
-async def discard_session(storage: S3Storage, session_id: str) -> Outcome[int, StorageError]:
-    """Delete all objects of a session, its metadata last, and return how many there were.
-
-    Fails with:
-        StorageError: the store did not answer well; what is left can be discarded again.
-    """
-    last, count = metadata_key(session_id), 0
-    async for found in storage.list_objects(f"{session_prefix(session_id)}/"):
-        if isinstance(found, Failure):
-            return found
-        if found.unwrap().key != last:
-            deleted = await storage.delete_raw_data(found.unwrap().key)
-            if isinstance(deleted, Failure):
-                return deleted
-            count += 1
-    deleted = await storage.delete_raw_data(last)
-    return Success(count + 1) if isinstance(deleted, Success) else deleted

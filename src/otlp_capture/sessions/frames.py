@@ -62,15 +62,14 @@ class SegmentCorrupted:
         key: which segment.
         offset: where the frame begins that makes none.
         reason: what is wrong.
-        part: what of the frame it is.
-        is_torn: the segment ends within the frame, as one does whose writer was interrupted.
+        part: what of the frame it is; `tail`: the segment ends within it, as one does whose writer
+            was interrupted.
     """
 
     key: str
     offset: int
     reason: str
-    part: Literal["framing", "compression", "content"] = "framing"
-    is_torn: bool = attrs.field(default=False, eq=False)
+    part: Literal["framing", "compression", "content", "tail"] = "framing"
     retryable: ClassVar[bool] = False
 
     @property
@@ -274,6 +273,11 @@ def open_frame(
     return Success(found.unwrap().request)
 
 
+def has_facts(member: Buffer) -> bool:
+    """Whether the frame that *member* is has the facts of its arrival; other writers leave none."""
+    return _read_header(member, 0).map(lambda head: head.facts is not None).value_or(False)  # noqa: FBT003 - the value where there is no header
+
+
 def frame_headers(member: Buffer) -> Headers:
     """Return what is kept of a request's headers in the frame that *member* is."""
     laid = bytes(memoryview(member)[:_HEADER_SIZE])
@@ -423,4 +427,5 @@ def _foreign_json(text: bytes, signal: Signal) -> Outcome[bytes, InvalidRequest 
 
 
 def _corrupted(key: str, offset: int, error: GzipError) -> SegmentCorrupted:
-    return SegmentCorrupted(key, offset, error.message, is_torn=isinstance(error, GzipTorn))
+    part: Literal["framing", "tail"] = "tail" if isinstance(error, GzipTorn) else "framing"
+    return SegmentCorrupted(key, offset, error.message, part)

@@ -72,6 +72,21 @@ class CaptureSwitches:
         return switches.get(signal, False)
 
 
+@attrs.frozen
+class Hold:
+    """What keeps a session from being deleted or archived.
+
+    Attributes:
+        reason: a sentence for people.
+        since: when it was put.
+        unknown: fields of other writers, kept as they are.
+    """
+
+    reason: str | None = None
+    since: datetime | None = None
+    unknown: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
+
+
 @attrs.frozen(kw_only=True)
 class CaptureSessionMetadata:
     """What is known of a session as a whole.
@@ -99,6 +114,8 @@ class CaptureSessionMetadata:
         end_reason: why it ended; None while it is active, or where another writer did not say.
         recorder_id: who records it, as the spool of that process says, too; None: nobody, or one
             without a spool.
+        hold: what keeps it from being deleted or archived; None: nothing does.
+        deleting_since: when its deletion was begun, which may have been interrupted.
         unknown: fields of other writers, kept as they are, also those inside ours.
     """
 
@@ -123,6 +140,8 @@ class CaptureSessionMetadata:
     capture: CaptureSwitches = CaptureSwitches()
     end_reason: EndReason | None = None
     recorder_id: str | None = None
+    hold: Hold | None = None
+    deleting_since: datetime | None = None
     unknown: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
 
     @property
@@ -135,7 +154,10 @@ def metadata_document(metadata: CaptureSessionMetadata) -> dict[str, Any]:
     """Return the document as JSON values, in the documented camelCase."""
     fields = attrs.asdict(metadata, recurse=True, value_serializer=_to_json)
     unknown = cast("dict[str, Any]", fields.pop("unknown"))
+    hold = cast("dict[str, Any]", fields.pop("hold") or {})
     known = _camel_keys(fields)
+    if metadata.hold is not None:
+        known["hold"] = {**hold.pop("unknown"), **_camel_keys(hold)}
     parts = {name: {**unknown.get(name, {}), **known[name]} for name in map(_camel, _PARTS)}
     return {**unknown, **known, **parts}
 
@@ -170,6 +192,10 @@ def decode_metadata(
             part, rest = _read_fields(camel, unknown.pop(camel, None) or {}, readers)
             known[name] = kind(**part)
             unknown |= {camel: rest} if rest else {}
+        held = unknown.pop("hold", None)
+        if held is not None:
+            fields, rest = _read_fields("hold", held, _HOLD)
+            known["hold"] = Hold(**fields, unknown=rest)
         lacking = [_camel(name) for name in _REQUIRED if name not in known]
         if lacking:
             return Failure(MetadataCorrupted(key, f"it lacks {', '.join(lacking)}"))
@@ -300,7 +326,7 @@ def _labels(value: Any) -> dict[str, str]:
 _FIELDS: Final[Mapping[str, _Reader]] = {
     **dict.fromkeys(("session_id", "s3_prefix", "created_by"), _text),
     **dict.fromkeys(("diagnostic_session_id", "description", "recorder_id"), _text),
-    **dict.fromkeys(("start_time", "end_time", "last_checkpoint_time"), _time),
+    **dict.fromkeys(("start_time", "end_time", "last_checkpoint_time", "deleting_since"), _time),
     **dict.fromkeys(("captured_traces", "captured_metrics", "captured_logs"), _count),
     **dict.fromkeys(("total_size_bytes", "total_raw_bytes", "schema_version"), _count),
     "status": _one_of(get_args(SessionStatus)),
@@ -315,6 +341,7 @@ _SWITCHES: Final[Mapping[str, _Reader]] = {
     **dict.fromkeys(("traces", "metrics", "logs", "compression_enabled"), _switch),
     **dict.fromkeys(("max_size_mb", "max_duration_minutes"), _number),
 }
+_HOLD: Final[Mapping[str, _Reader]] = {"reason": _text, "since": _time}
 _PARTS: Final[Mapping[str, tuple[Callable[..., Any], Mapping[str, _Reader]]]] = {
     "record_counts": (RecordCounts, _COUNTS),
     "capture": (CaptureSwitches, _SWITCHES),

@@ -173,7 +173,7 @@ def _cut(spool: SpoolFolder, session_id: str, path: Path, key: str) -> _Cut | No
         aside = None
         if damage is not None and any(tail):
             _log.warning("%s The %d bytes behind are cut off.", damage.message, len(tail))
-            if not damage.is_torn:
+            if damage.part != "tail":
                 aside = _kept_aside(spool, session_id, path.name, tail)
         if tail:
             os.ftruncate(descriptor, end)
