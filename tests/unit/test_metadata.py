@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
-from typing import Any, get_args
+from typing import Any, ClassVar, get_args
 
 import attrs
 import pytest
@@ -327,7 +327,10 @@ def test_switches_say_which_signals_are_recorded(signal: Any) -> None:
 
 
 class TestHold:
-    DOCUMENT = {**FOREIGN, "hold": {"reason": "audit", "since": "2025-11-23T01:23:20Z", "by": "a"}}
+    DOCUMENT: ClassVar = {
+        **FOREIGN,
+        "hold": {"reason": "audit", "since": "2025-11-23T01:23:20Z", "by": "a"},
+    }
 
     def read(self, document: Mapping[str, Any]) -> CaptureSessionMetadata:
         return or_raise(decode_metadata(KEY, json.dumps(dict(document)).encode()))

@@ -9,7 +9,6 @@ from otlp_capture.capture import OtlpCaptureService, OtlpCaptureServiceTag, capt
 from otlp_capture.capture.model import CaptureSettings
 from otlp_capture.cli.help import Command
 from otlp_capture.cli.options import DEFAULT_STORE, JsonOption, SpoolOption, StoreOption
-from otlp_capture.cli.sessions import sessions as sessions
 from otlp_capture.cli.terminal import (
     DONE,
     FINDING,
@@ -20,6 +19,7 @@ from otlp_capture.cli.terminal import (
     summary,
     tell,
 )
+from otlp_capture.cli.upkeep import sessions as sessions
 from otlp_capture.result import Failure, Fault, Outcome, Success
 from otlp_capture.sessions import metadata_document
 from otlp_capture.spool import Recovered
