@@ -10,7 +10,7 @@ from rich.filesize import decimal
 from otlp_capture.cli.asking import confirmed
 from otlp_capture.cli.help import Command
 from otlp_capture.cli.options import DEFAULT_STORE, JsonOption, StoreOption
-from otlp_capture.cli.sessions import sessions
+from otlp_capture.cli.sessions import sessions as sessions
 from otlp_capture.cli.terminal import (
     DONE,
     FINDING,

@@ -143,7 +143,7 @@ async def _are_apart(
 
 async def _has_room(
     archive: S3Storage, metadata: CaptureSessionMetadata
-) -> Outcome[None, ArchiveConflict | StorageError]:
+) -> Outcome[None, ArchiveError]:
     """See that the archive has no session of this id, or a copy of this one."""
     session_id = metadata.session_id
     loaded = await load_session(archive, session_id)
@@ -151,15 +151,13 @@ async def _has_room(
         is_copy = _content(loaded.unwrap().metadata) == _content(metadata)
         conflict = ArchiveConflict(session_id, metadata_key(session_id))
         return Success(None) if is_copy else Failure(conflict)
-    error = loaded.failure()
-    match error:
+    match loaded.failure():
         case SessionNotFound():
             return Success(None)
         case MetadataCorrupted():
             return Failure(ArchiveConflict(session_id, metadata_key(session_id)))
-        case _:
-            assert not hasattr(error, "session_id"), "the id was valid before"
-            return loaded  # type: ignore[return-value]  # the others are the store's
+        case error:
+            return Failure(error)
 
 
 async def _sizes(storage: S3Storage, session_id: str) -> Outcome[dict[str, int], StorageError]:

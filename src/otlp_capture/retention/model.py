@@ -84,10 +84,15 @@ class StorageSurvey:
         return sum(self.days.values(), self.other_continuous)
 
     @property
+    def sessions_usage(self) -> PathUsage:
+        """All of `sessions/`."""
+        readable = sum((each.usage for each in self.sessions), PathUsage())
+        return sum((each.usage for each in self.unreadable), readable)
+
+    @property
     def total_size_bytes(self) -> int:
         """Bytes of sessions and of `continuous/`."""
-        sessions = sum(each.usage.size_bytes for each in (*self.sessions, *self.unreadable))
-        return sessions + self.continuous.size_bytes
+        return self.sessions_usage.size_bytes + self.continuous.size_bytes
 
 
 @attrs.frozen(kw_only=True)

@@ -125,7 +125,7 @@ def check_policy(policy: RetentionPolicy) -> Outcome[RetentionPolicy, InvalidPol
     for index, rule in enumerate(policy.labels):
         if not rule.name:
             return Failure(InvalidPolicy(f"labels[{index}].name", rule.name, "it is not empty"))
-    bound = policy.max_total_bytes
+    bound: Any = policy.max_total_bytes
     if bound is not None and (isinstance(bound, bool) or not isinstance(bound, int) or bound < 0):
         return Failure(InvalidPolicy("max_total_bytes", bound, "it is a number of bytes from 0"))
     due = next_run(policy.continuous.cleanup_schedule, 0)

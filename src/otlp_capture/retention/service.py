@@ -214,6 +214,12 @@ class _RetentionService:
         self._tasks.start_soon(self._follow, self._schedule, policy, ran)
         return Success(moment(due.unwrap()))
 
+    async def _plan_and_run(self, policy: RetentionPolicy) -> CleanupOutcome:
+        planned = await self.plan_retention(policy)
+        if isinstance(planned, Failure):
+            return planned
+        return await self.run_retention(planned.unwrap())
+
     def _check(self, policy: RetentionPolicy) -> Outcome[None, InvalidPolicy | ArchiveMissing]:
         checked = check_policy(policy)
         if isinstance(checked, Failure):
@@ -230,9 +236,7 @@ class _RetentionService:
         ran: Callable[[CleanupOutcome], None],
     ) -> None:
         async def run() -> None:
-            planned = await self.plan_retention(policy)
-            is_planned = isinstance(planned, Success)
-            ended = await self.run_retention(planned.unwrap()) if is_planned else planned
+            ended = await self._plan_and_run(policy)
             _tell(ended)
             ran(ended)
 

@@ -115,7 +115,7 @@ def metrics(survey: StorageSurvey) -> StorageMetrics:
     """Return the figures of a survey, in the documented shape."""
     continuous = survey.continuous
     statuses = [each.metadata.status for each in survey.sessions]
-    everything = sum((each.usage for each in (*survey.sessions, *survey.unreadable)), PathUsage())
+    everything = survey.sessions_usage
     oldest, newest = continuous.oldest_unix_nano, continuous.newest_unix_nano
     return StorageMetrics(
         continuous_path=ContinuousMetrics(
@@ -162,8 +162,9 @@ async def _load_all(
     async def work() -> None:
         for session_id in waiting:
             found = await load_session(storage, session_id)
-            is_there = isinstance(found, Success)
-            loaded[session_id] = Success(found.unwrap().metadata) if is_there else found
+            loaded[session_id] = (
+                found if isinstance(found, Failure) else Success(found.unwrap().metadata)
+            )
 
     async with anyio.create_task_group() as tasks:
         for _ in range(min(_AT_ONCE, len(session_ids))):
