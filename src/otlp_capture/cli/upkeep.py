@@ -1,6 +1,6 @@
 """`otlp-capture sessions verify`, `reindex`, `delete`, `hold` and `release`."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Annotated, Any, Final, TypeAlias
 
@@ -197,10 +197,14 @@ def release_command(
 
 
 @contextmanager
-def _reading(what: str, *, as_json: bool) -> Iterator[Any]:
+def _reading(what: str, *, as_json: bool) -> Generator[Callable[[int, int], None]]:
     with progress(as_json=as_json) as bar:
         task = bar.add_task(what, total=0, unit="bytes")
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+        def advanced(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+
+        yield advanced
 
 
 async def _asked(storage: S3Storage, session_id: str, *, as_json: bool) -> Outcome[bool, Any]:
