@@ -52,6 +52,7 @@ class FaultyStorage:
         self.read: list[str] = []
         self.read_bytes: list[int] = []
         self._left: Counter[tuple[str, When]] = Counter()
+        self._passing: Counter[tuple[str, When]] = Counter()
         self._within: dict[tuple[str, When], str] = {}
         self._gates: dict[str, anyio.Event] = {}
         self._before_read: list[tuple[str, Callable[[], Awaitable[object]]]] = []
@@ -62,7 +63,15 @@ class FaultyStorage:
     def layer(self) -> Layer[Any]:
         return succeed(S3StorageTag, self)
 
-    def fail(self, method: str, *, times: int = 1, within: str = "", when: When = "before") -> None:
+    def fail(
+        self,
+        method: str,
+        *,
+        times: int = 1,
+        within: str = "",
+        when: When = "before",
+        passing: int = 0,
+    ) -> None:
         """Let the next calls of a method fail.
 
         Args:
@@ -70,7 +79,9 @@ class FaultyStorage:
             times: how many calls.
             within: what their key must contain.
             when: `before` it is done, or `after`: it was done all the same.
+            passing: how many calls succeed first.
         """
+        self._passing[method, when] = passing
         self._left[method, when] = times
         self._within[method, when] = within
 
@@ -97,6 +108,9 @@ class FaultyStorage:
 
     def _fails(self, method: str, key: str, when: When) -> bool:
         if not self._left[method, when] or self._within[method, when] not in key:
+            return False
+        if self._passing[method, when]:
+            self._passing[method, when] -= 1
             return False
         self._left[method, when] -= 1
         return True
