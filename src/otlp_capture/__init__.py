@@ -47,6 +47,17 @@ from otlp_capture.result import Outcome as Outcome
 from otlp_capture.result import OutcomeFailed as OutcomeFailed
 from otlp_capture.result import Success as Success
 from otlp_capture.result import or_raise as or_raise
+from otlp_capture.retention import CleanupResult as CleanupResult
+from otlp_capture.retention import ContinuousRetention as ContinuousRetention
+from otlp_capture.retention import LabelRule as LabelRule
+from otlp_capture.retention import RetentionPlan as RetentionPlan
+from otlp_capture.retention import RetentionPolicy as RetentionPolicy
+from otlp_capture.retention import RetentionService as RetentionService
+from otlp_capture.retention import RetentionServiceLive as RetentionServiceLive
+from otlp_capture.retention import RetentionServiceTag as RetentionServiceTag
+from otlp_capture.retention import SessionsRetention as SessionsRetention
+from otlp_capture.retention import StorageMetrics as StorageMetrics
+from otlp_capture.retention import retention_service as retention_service
 from otlp_capture.sessions import CaptureSessionMetadata as CaptureSessionMetadata
 from otlp_capture.storage import S3Config as S3Config
 from otlp_capture.storage import S3Storage as S3Storage
@@ -55,6 +66,12 @@ from otlp_capture.storage import local_storage as local_storage
 from otlp_capture.storage import memory_storage as memory_storage
 from otlp_capture.storage import s3_storage as s3_storage
 from otlp_capture.storage import storage_from_url as storage_from_url
+from otlp_capture.upkeep import VerifyReport as VerifyReport
+from otlp_capture.upkeep import delete_session as delete_session
+from otlp_capture.upkeep import hold_session as hold_session
+from otlp_capture.upkeep import reindex_session as reindex_session
+from otlp_capture.upkeep import release_session as release_session
+from otlp_capture.upkeep import verify_session as verify_session
 
 __all__ = [
     "CaptureConfig",
@@ -62,13 +79,16 @@ __all__ = [
     "CaptureSessionMetadata",
     "CaptureSettings",
     "CapturedDataReference",
+    "CleanupResult",
     "Clock",
     "ClockTag",
     "ExportConfig",
+    "ContinuousRetention",
     "Failure",
     "GrpcReceiverSettings",
     "HttpReceiver",
     "HttpReceiverSettings",
+    "LabelRule",
     "Layer",
     "Miswired",
     "OtlpCaptureService",
@@ -79,17 +99,27 @@ __all__ = [
     "Receiver",
     "RingConfig",
     "RingStatus",
+    "RetentionPlan",
+    "RetentionPolicy",
+    "RetentionService",
+    "RetentionServiceLive",
+    "RetentionServiceTag",
     "S3Config",
     "S3Storage",
     "S3StorageTag",
     "Scope",
+    "SessionsRetention",
     "Signal",
+    "StorageMetrics",
     "Success",
     "SystemClock",
     "Tag",
+    "VerifyReport",
     "capture_service",
     "export_session",
+    "delete_session",
     "exporter_environment",
+    "hold_session",
     "import_file",
     "import_folder",
     "import_objects",
@@ -102,10 +132,14 @@ __all__ = [
     "or_raise",
     "plan",
     "provide",
+    "reindex_session",
+    "release_session",
+    "retention_service",
     "s3_storage",
     "scoped",
     "storage_from_url",
     "stub",
     "succeed",
+    "verify_session",
     "wire",
 ]

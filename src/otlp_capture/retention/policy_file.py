@@ -53,7 +53,7 @@ def parse_policy(document: Mapping[str, Any]) -> Outcome[PolicyFile, InvalidPoli
         InvalidPolicy: it names a field that there is not, or a value that cannot be.
 
     >>> parse_policy({"sessions": {"keep": 3}}).failure().message[:29]
-    "sessions.keep cannot be 3: it"
+    'sessions.keep cannot be 3: it'
     """
     for name, value in document.items():
         if name not in _TOP:
