@@ -494,18 +494,14 @@ class TestSchedule:
     async def test_a_new_schedule_ends_the_one_before(
         self, storage: FaultyStorage, clock: VirtualClock
     ) -> None:
-        runs: list[str] = []
+        first, second = list[CleanupOutcome](), list[CleanupOutcome]()
         async with opened_retention(storage, clock) as service:
-            for name in ("first", "second"):
-                or_raise(
-                    await service.schedule_retention_jobs(
-                        self.POLICY, ran=lambda _, name=name: runs.append(name)
-                    )
-                )
+            for runs in (first, second):
+                or_raise(await service.schedule_retention_jobs(self.POLICY, ran=runs.append))
                 await clock.has_sleepers()
             await clock.advance(3_600)
 
-        assert runs == ["second"]
+        assert (len(first), len(second)) == (0, 1)
 
     async def test_a_run_that_fails_is_told_and_the_next_one_comes(
         self, storage: FaultyStorage, clock: VirtualClock, caplog: pytest.LogCaptureFixture
