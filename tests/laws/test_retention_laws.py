@@ -81,13 +81,11 @@ def wanted(
     archived_at = policy.sessions.archive_after_days
     waiting: list[tuple[float, str, str, bool]] = []
     for each in kept:
-        if each.is_held:
+        if each.is_held or each.status == "active":
             continue
         if each.is_being_deleted:
             gone[each.name] = "delete"
             total -= sizes[each.name]
-            continue
-        if each.status == "active":
             continue
         chosen = [
             math.inf if rule.days is None else rule.days
@@ -172,8 +170,7 @@ async def test_the_plan_is_the_oracles_and_the_run_is_the_plan(
     assert used.total_size_bytes == sum(map(len, after.values()))
     assert again.actions == ()
     assert plan.shortfall_bytes == again.shortfall_bytes
-    untouched = {each.name for each in kept if each.is_held}
-    untouched |= {e.name for e in kept if e.status == "active" and not e.is_being_deleted}
+    untouched = {each.name for each in kept if each.is_held or each.status == "active"}
     assert untouched == {each.session_id for each in plan.protected}
     assert untouched <= {key.split("/")[1] for key in after}
 

@@ -237,7 +237,7 @@ class TestSession:
 
         last = torn.frames[len(torn.frames) - 1]
         reason = f"the gzip member at byte {last.offset} is cut short"
-        assert found.damages == (SegmentCorrupted(torn.key, last.offset, reason),)
+        assert found.damages == (SegmentCorrupted(torn.key, last.offset, reason, "tail"),)
         assert list(found.segments[0].frames) == list(torn.frames)[:-1]
         assert found.segments[0].size_bytes == torn.size_bytes - 1
         assert found.segments[1:] == index.segments[1:]

@@ -80,9 +80,9 @@ async def archive_session(
     metadata = loaded.unwrap().metadata
     if metadata.hold is not None:
         return Failure(SessionHeld(session_id, metadata.hold.reason))
+    if metadata.status == "active":
+        return Failure(SessionActive(session_id))
     if metadata.deleting_since is None:
-        if metadata.status == "active":
-            return Failure(SessionActive(session_id))
         if expected is not None and metadata != expected:
             return Failure(SessionChanged(session_id))
         copied = await _copy_session(storage, archive, metadata)

@@ -87,7 +87,7 @@ def protection(metadata: CaptureSessionMetadata) -> str | None:
     if metadata.hold is not None:
         reason = f": {metadata.hold.reason}" if metadata.hold.reason else ""
         return f"it is under a hold{reason}"
-    if metadata.status == "active" and metadata.deleting_since is None:
+    if metadata.status == "active":
         return "it is active"
     return None
 

@@ -85,11 +85,10 @@ def _refusal(
 ) -> SessionHeld | SessionActive | SessionChanged | None:
     if metadata.hold is not None:
         return SessionHeld(metadata.session_id, metadata.hold.reason)
-    if metadata.deleting_since is not None:
-        return None
     if metadata.status == "active" and not force:
         return SessionActive(metadata.session_id)
-    if expected is not None and metadata != expected:
+    is_begun = metadata.deleting_since is not None
+    if expected is not None and metadata != expected and not is_begun:
         return SessionChanged(metadata.session_id)
     return None
 
