@@ -1,16 +1,16 @@
 """`otlp-capture retention`: what a store holds, and what of it goes when."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, TypeAlias
 
 import anyio
-import attrs
 import typer
 
 from otlp_capture.cli.asking import confirmed
 from otlp_capture.cli.help import Command, Group
 from otlp_capture.cli.options import DEFAULT_STORE, JsonOption, StoreOption
+from otlp_capture.cli.retention_options import PolicyOptions, choose_policy
 from otlp_capture.cli.retention_output import (
     print_plan,
     print_result,
@@ -41,9 +41,6 @@ from otlp_capture.retention import (
     RetentionService,
     RetentionServiceLive,
     RetentionServiceTag,
-    check_policy,
-    parse_label_rule,
-    read_policy_file,
     retention_service,
 )
 from otlp_capture.storage import StorageError, storage_from_url
@@ -139,9 +136,9 @@ def plan_command(
 
     Example: [bold]otlp-capture retention plan --days 14 --label keep=*:forever[/]
     """
-    chosen = _choose(
+    chosen = choose_policy(
         policy,
-        _Options(
+        PolicyOptions(
             days=days,
             max_days=max_days,
             labels=tuple(label or ()),
@@ -192,9 +189,9 @@ def run_command(
 
     Example: [bold]otlp-capture retention run --policy retention.toml --yes[/]
     """
-    chosen = _choose(
+    chosen = choose_policy(
         policy,
-        _Options(
+        PolicyOptions(
             days=days,
             max_days=max_days,
             labels=tuple(label or ()),
@@ -251,9 +248,9 @@ def schedule_command(
 
     Example: [bold]otlp-capture retention schedule --cron "0 2 * * *" --days 14[/]
     """
-    chosen = _choose(
+    chosen = choose_policy(
         policy,
-        _Options(
+        PolicyOptions(
             cron=cron,
             days=days,
             max_days=max_days,
@@ -281,62 +278,6 @@ def schedule_command(
         return Success(DONE)
 
     _run(store, chosen, work, as_json=as_json)
-
-
-@attrs.frozen(kw_only=True)
-class _Options:
-    """What options say, beside a policy's file."""
-
-    days: float | None
-    max_days: float | None
-    labels: Sequence[str]
-    max_total_mb: float | None
-    continuous_days: float | None
-    archive_after: float | None
-    archive_to: str | None
-    no_sessions: bool
-    no_continuous: bool
-    cron: str | None = None
-
-
-def _choose(path: Path | None, options: _Options) -> Outcome[PolicyFile, Any]:
-    """Join a file and options; an option goes before what the file says."""
-    read = Success(PolicyFile(RetentionPolicy())) if path is None else read_policy_file(path)
-    if isinstance(read, Failure):
-        return read
-    chosen = read.unwrap()
-    policy = chosen.policy
-    rules = [parse_label_rule(text) for text in options.labels]
-    for rule in rules:
-        if isinstance(rule, Failure):
-            return rule
-    continuous = {
-        "retention_days": options.continuous_days,
-        "cleanup_schedule": options.cron,
-        "enabled": False if options.no_continuous else None,
-    }
-    sessions = {
-        "default_retention_days": options.days,
-        "max_retention_days": options.max_days,
-        "archive_after_days": options.archive_after,
-        "cleanup_enabled": False if options.no_sessions else None,
-    }
-    if options.max_total_mb is not None:
-        policy = attrs.evolve(policy, max_total_bytes=round(options.max_total_mb * 1_000_000))
-    policy = attrs.evolve(
-        policy,
-        continuous=attrs.evolve(policy.continuous, **_given(continuous)),
-        sessions=attrs.evolve(policy.sessions, **_given(sessions)),
-        labels=(*policy.labels, *(rule.unwrap() for rule in rules)),
-    )
-    checked = check_policy(policy)
-    if isinstance(checked, Failure):
-        return checked
-    return Success(PolicyFile(policy, options.archive_to or chosen.archive_to))
-
-
-def _given(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if value is not None}
 
 
 def _run(
