@@ -42,7 +42,6 @@ from otlp_capture.sessions.keys import SegmentName as SegmentName
 from otlp_capture.sessions.keys import check_session_id as check_session_id
 from otlp_capture.sessions.keys import key_in_session as key_in_session
 from otlp_capture.sessions.keys import key_of_spool_name as key_of_spool_name
-from otlp_capture.sessions.keys import parse_segment_key as parse_segment_key
 from otlp_capture.sessions.keys import manifest_key as manifest_key
 from otlp_capture.sessions.keys import manifest_prefix as manifest_prefix
 from otlp_capture.sessions.keys import metadata_key as metadata_key
@@ -53,10 +52,10 @@ from otlp_capture.sessions.keys import spool_name as spool_name
 from otlp_capture.sessions.manifest import FrameTable as FrameTable
 from otlp_capture.sessions.manifest import ManifestCorrupted as ManifestCorrupted
 from otlp_capture.sessions.manifest import SegmentIndex as SegmentIndex
-from otlp_capture.sessions.manifest import index_segment as index_segment
 from otlp_capture.sessions.manifest import by_hour as by_hour
 from otlp_capture.sessions.manifest import decode_manifest as decode_manifest
 from otlp_capture.sessions.manifest import encode_manifest as encode_manifest
+from otlp_capture.sessions.manifest import index_segment as index_segment
 from otlp_capture.sessions.metadata import CaptureSessionMetadata as CaptureSessionMetadata
 from otlp_capture.sessions.metadata import CaptureSwitches as CaptureSwitches
 from otlp_capture.sessions.metadata import EndReason as EndReason
@@ -111,8 +110,8 @@ __all__ = [
     "RequestReader",
     "SegmentCorrupted",
     "SegmentIndex",
-    "SegmentTally",
     "SegmentName",
+    "SegmentTally",
     "SessionAlreadyExists",
     "SessionDocument",
     "SessionIndex",
@@ -148,7 +147,6 @@ __all__ = [
     "manifest_key",
     "manifest_prefix",
     "metadata_document",
-    "parse_segment_key",
     "metadata_key",
     "open_frame",
     "parse_segment_key",
