@@ -2,7 +2,8 @@
 
 A request is protobuf bytes. `decode` makes one of what a client sent, `scan` reads its facts,
 `shift_timestamps` moves it in time, `remap_ids` gives it other ids, `select_services` leaves some
-of it out, `encode` writes it, and `canonical_records` prepares it for comparison.
+of it out, `redact` takes out what must not be stored, `encode` writes it, and `canonical_records`
+prepares it for comparison.
 """
 
 from otlp_capture.otlp.codec import decode as decode
@@ -20,9 +21,20 @@ from otlp_capture.otlp.framing import read_framed as read_framed
 from otlp_capture.otlp.json_losses import loses_fields_in_json as loses_fields_in_json
 from otlp_capture.otlp.limits import DEFAULT_LIMITS as DEFAULT_LIMITS
 from otlp_capture.otlp.limits import Limits as Limits
+from otlp_capture.otlp.measures import Action as RedactionAction
+from otlp_capture.otlp.measures import Measure as Measure
+from otlp_capture.otlp.measures import Policy as RedactionPolicy
+from otlp_capture.otlp.measures import Redacted as Redacted
+from otlp_capture.otlp.measures import ValueKind as ValueKind
+from otlp_capture.otlp.measures import joined as joined_measures
+from otlp_capture.otlp.places import ATTRIBUTE_PLACES as ATTRIBUTE_PLACES
+from otlp_capture.otlp.places import PLACES as PLACES
+from otlp_capture.otlp.places import TEXT_PLACES as TEXT_PLACES
+from otlp_capture.otlp.places import Place as Place
 from otlp_capture.otlp.records import CanonicalRecord as CanonicalRecord
 from otlp_capture.otlp.records import CanonicalRequest as CanonicalRequest
 from otlp_capture.otlp.records import canonical_records as canonical_records
+from otlp_capture.otlp.redact import redact as redact
 from otlp_capture.otlp.remap import IdMapping as IdMapping
 from otlp_capture.otlp.remap import remap_ids as remap_ids
 from otlp_capture.otlp.responses import PartialSuccess as PartialSuccess
@@ -42,8 +54,11 @@ from otlp_capture.otlp.signals import Signal as Signal
 from otlp_capture.otlp.signals import is_signal as is_signal
 
 __all__ = [
+    "ATTRIBUTE_PLACES",
     "DEFAULT_LIMITS",
+    "PLACES",
     "SIGNALS",
+    "TEXT_PLACES",
     "CanonicalRecord",
     "CanonicalRequest",
     "Dialect",
@@ -53,12 +68,18 @@ __all__ = [
     "InvalidRequest",
     "InvalidResponse",
     "Limits",
+    "Measure",
     "PartialSuccess",
+    "Place",
+    "Redacted",
+    "RedactionAction",
+    "RedactionPolicy",
     "RequestFacts",
     "RequestTooLarge",
     "RpcStatus",
     "Signal",
     "TimestampOutOfRange",
+    "ValueKind",
     "canonical_records",
     "decode",
     "decode_export_line",
@@ -72,7 +93,9 @@ __all__ = [
     "first_difference",
     "is_signal",
     "loses_fields_in_json",
+    "joined_measures",
     "read_framed",
+    "redact",
     "remap_ids",
     "scan",
     "select_services",

@@ -121,6 +121,32 @@ def holds_unknown_fields(body: bytes, table: MessageTable) -> bool:
     return any(item.field is None for item in _walk(body, table))
 
 
+def count_hidden_values(body: bytes, table: MessageTable) -> int:
+    """Count the values that stand in *body* before or beside one that a parser takes for them.
+
+    Of a singular field, and of a oneof, a parser keeps the last, or merges what stands there.
+
+    Args:
+        body: well-formed.
+        table: its message.
+    """
+    count = 0
+    around: list[tuple[int, set[str]]] = [(len(body) + 1, set())]
+    for item in _walk(body, table):
+        while item.offset >= around[-1][0]:
+            around.pop()
+        field = item.field
+        if field is None:
+            continue
+        if not field.is_repeated:
+            stood = around[-1][1]
+            count += (field.oneof or field.name) in stood
+            stood.add(field.oneof or field.name)
+        if field.kind == "message":
+            around.append((item.end, set()))
+    return count
+
+
 def path_to(body: bytes, table: MessageTable, offset: int) -> str:
     """Return the JSON path to the field whose tag is at *offset*.
 

@@ -1,0 +1,45 @@
+"""Taking out of a request what must not be stored."""
+
+from otlp_capture.otlp.errors import InvalidRequest
+from otlp_capture.otlp.measures import REPEATED_FIELDS, Policy, Redacted
+from otlp_capture.otlp.messages import parse_request, request_table, to_bytes
+from otlp_capture.otlp.redact_values import Editing
+from otlp_capture.otlp.signals import Signal
+from otlp_capture.otlp.wire import count_hidden_values
+from otlp_capture.result import Failure, Outcome, Success
+
+
+def redact(request: bytes, signal: Signal, policy: Policy) -> Outcome[Redacted, InvalidRequest]:
+    """Apply the measures of *policy* to a request.
+
+    A measure that drops or hashes takes a value with all that is nested in it; any other leaves the
+    values inside to the measures of their own keys, as far as these come before it. Records are
+    neither added nor removed. What no measure changes stays as it is.
+
+    Args:
+        request: protobuf bytes that `scan` has passed; they are not checked here again.
+        signal: what they carry.
+        policy: which measures are taken where.
+
+    Fails with:
+        InvalidRequest: the bytes are malformed.
+    """
+    return redact_by_parsing(request, signal, policy)
+
+
+def redact_by_parsing(
+    request: bytes, signal: Signal, policy: Policy
+) -> Outcome[Redacted, InvalidRequest]:
+    """Do what `redact` does, through messages."""
+    parsed = parse_request(request, signal)
+    if isinstance(parsed, Failure):
+        return parsed
+    message, table = parsed.unwrap(), request_table(signal)
+    editing = Editing(policy)
+    # What the parser overwrote no rule has seen: it must not be stored either.
+    if to_bytes(message) != request:
+        editing.count(REPEATED_FIELDS, count_hidden_values(request, table))
+    editing.edit_message(message, table)
+    if not editing.counts:
+        return Success(Redacted(request, {}))
+    return Success(Redacted(to_bytes(message), dict(editing.counts)))
