@@ -31,6 +31,7 @@ from otlp_capture.receiver.answers import (
     answer_to,
     asks_to_return,
 )
+from otlp_capture.redaction import RedactionFailed
 from otlp_capture.sessions import SessionNotFound
 
 URL, GRPC_URL = "http://127.0.0.1:4318", "http://127.0.0.1:4317"
@@ -62,6 +63,7 @@ def test_every_refusal_has_its_status_and_code() -> None:
         UnsupportedContentType: (415, 3),
         UnsupportedContentEncoding: (415, 3),
         InternalError: (500, 13),
+        RedactionFailed: (500, 13),
         Overloaded: (503, 14),
         TooManyReads: (503, 14),
         StorageFailure: (503, 14),

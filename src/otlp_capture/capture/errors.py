@@ -5,6 +5,7 @@ from typing import Any, ClassVar, TypeAlias
 import attrs
 
 from otlp_capture.otlp import InvalidRequest, RequestTooLarge, Signal
+from otlp_capture.redaction import RedactionFailed
 from otlp_capture.sessions import (
     InvalidSessionId,
     LoadError,
@@ -133,9 +134,13 @@ class StorageFailure:
 
 
 RequestRefused: TypeAlias = (
-    InvalidRequest | RequestTooLarge | CompressionFailure | UnsupportedContentEncoding
+    InvalidRequest
+    | RequestTooLarge
+    | CompressionFailure
+    | UnsupportedContentEncoding
+    | RedactionFailed
 )
-"""What is wrong with a request itself."""
+"""Why a request itself is not kept."""
 
 CaptureError: TypeAlias = (
     InvalidConfig

@@ -53,7 +53,12 @@ class Framer:
         )
         self._sequence += 1
         work = partial(
-            prepare, came, arrival, self._settings.limits, is_compressed=self._is_compressed
+            prepare,
+            came,
+            arrival,
+            self._settings.limits,
+            self._settings.redaction,
+            is_compressed=self._is_compressed,
         )
         if len(came.body) <= _INLINE_BYTES and came.content_encoding == "identity":
             return work()

@@ -1,4 +1,4 @@
-"""From a client's bytes to a frame: decompressed within bounds, checked, made canonical."""
+"""From a client's bytes to a frame: decompressed within bounds, checked, redacted, canonical."""
 
 import attrs
 
@@ -9,10 +9,12 @@ from otlp_capture.capture.errors import (
     UnsupportedContentEncoding,
 )
 from otlp_capture.deflate import GzipError, Inflated, InflatedTooLarge, inflate
-from otlp_capture.otlp import Encoding, Limits, RequestTooLarge, Signal
+from otlp_capture.otlp import Encoding, Limits, RequestFacts, RequestTooLarge, Signal
+from otlp_capture.redaction import RedactionFailed, Redactor
 from otlp_capture.result import Failure, Outcome, Success
 from otlp_capture.sessions import (
     MAX_HEADER_BYTES,
+    STORED_LIMITS,
     Arrival,
     Headers,
     NewFrame,
@@ -43,16 +45,23 @@ class ClientRequest:
 
 
 def prepare(
-    came: ClientRequest, arrival: Arrival, limits: Limits, *, is_compressed: bool
+    came: ClientRequest,
+    arrival: Arrival,
+    limits: Limits,
+    redactor: Redactor | None = None,
+    *,
+    is_compressed: bool,
 ) -> Outcome[NewFrame, RequestRefused]:
     """Make a frame of a client's request.
 
-    A client's own gzip is stored without being compressed again where it is a single member.
+    A client's own gzip is stored without being compressed again where it is a single member and
+    redaction leaves the request as it is.
 
     Args:
         came: the request.
         arrival: when it came.
         limits: what it may cost.
+        redactor: takes out of it what must not be kept.
         is_compressed: whether the frame is to be compressed.
 
     Fails with:
@@ -61,6 +70,7 @@ def prepare(
         RequestTooLarge: more bytes or elements than *limits* allow, or more headers than a frame
             holds.
         InvalidRequest: not a request of this signal.
+        RedactionFailed: it could not be redacted.
     """
     if header_bytes(came.headers) > MAX_HEADER_BYTES:
         return Failure(RequestTooLarge("bytes of headers", MAX_HEADER_BYTES))
@@ -85,13 +95,36 @@ def prepare(
     if isinstance(scanned, Failure):
         return scanned
     facts = scanned.unwrap()
+    if redactor is not None:
+        redacted = _redact(request, came.signal, facts, redactor)
+        if isinstance(redacted, Failure):
+            return redacted
+        kept, facts = redacted.unwrap()
+        arrival = attrs.evolve(arrival, is_redacted=kept is not request)
+        request = kept
     if not is_compressed:
         member = encode_frame_stored(request, facts, arrival)
-    elif body.member_count == 1 and came.encoding == "protobuf":
+    elif body.member_count == 1 and request is body.raw:
         member = adopt_member(came.body, request, facts, arrival)
     else:
         member = encode_frame(request, facts, arrival)
     return Success(NewFrame(came.signal, member, len(request), facts, arrival))
+
+
+def _redact(
+    request: bytes, signal: Signal, facts: RequestFacts, redactor: Redactor
+) -> Outcome[tuple[bytes, RequestFacts], RedactionFailed]:
+    """Return a request as it may be kept, with what is then to be found in it."""
+    redacted = redactor.redact(request, signal)
+    if isinstance(redacted, Failure):
+        return redacted
+    kept = redacted.unwrap().request
+    if kept is request:
+        return Success((request, facts))
+    scanned = otlp.scan(kept, signal, limits=STORED_LIMITS)
+    if isinstance(scanned, Failure):
+        return Failure(RedactionFailed("what was left of it is more than a session keeps"))
+    return Success((kept, scanned.unwrap()))
 
 
 def _refusal(error: GzipError, limits: Limits) -> RequestTooLarge | CompressionFailure:

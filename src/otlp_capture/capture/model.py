@@ -10,6 +10,7 @@ import attrs
 
 from otlp_capture.capture.errors import InvalidConfig
 from otlp_capture.otlp import DEFAULT_LIMITS, Limits, Signal
+from otlp_capture.redaction import Redactor
 from otlp_capture.result import Failure, Outcome, Success
 from otlp_capture.sessions import (
     DEFAULT_LINGER_S,
@@ -151,6 +152,7 @@ class CaptureSettings:
         spool_budget_bytes: how much may be unpublished; beyond it requests are refused.
         checkpoint_interval_s: how often metadata are written while requests arrive, in seconds.
         idle_checkpoint_interval_s: how often while none does.
+        redaction: what takes out of every request what must not be stored.
     """
 
     linger_s: float = DEFAULT_LINGER_S
@@ -163,6 +165,7 @@ class CaptureSettings:
     spool_budget_bytes: int = DEFAULT_BUDGET_BYTES
     checkpoint_interval_s: float = 10.0
     idle_checkpoint_interval_s: float = 30.0
+    redaction: Redactor | None = None
 
 
 DEFAULT_SETTINGS: Final = CaptureSettings()

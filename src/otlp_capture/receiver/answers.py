@@ -19,6 +19,7 @@ from otlp_capture.capture import (
     UnsupportedContentEncoding,
 )
 from otlp_capture.otlp import InvalidRequest, RequestTooLarge
+from otlp_capture.redaction import RedactionFailed
 from otlp_capture.sessions import (
     InvalidSessionId,
     MetadataCorrupted,
@@ -229,7 +230,7 @@ def answer_to(refusal: Refusal) -> tuple[HTTPStatus, int]:
             return HTTPStatus.METHOD_NOT_ALLOWED, _UNIMPLEMENTED
         case StorageFailure() | Overloaded() | TooManyReads() | SessionNotFound():
             return HTTPStatus.SERVICE_UNAVAILABLE, _UNAVAILABLE
-        case InternalError():
+        case InternalError() | RedactionFailed():
             return HTTPStatus.INTERNAL_SERVER_ERROR, _INTERNAL
         case (
             SessionEnded()
