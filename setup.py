@@ -5,7 +5,7 @@ from pathlib import Path
 from setuptools import Extension, setup
 
 KERNEL = Path("src/otlp_capture/otlp/kernel")
-NAMES = ("layout", "walk", "json_layout", "json_read", "json_write")
+NAMES = ("layout", "walk", "redact", "json_layout", "json_read", "json_write")
 
 # One loop serves every purpose of a walk: inlined, each gets a loop of its own.
 MACROS = {"walk": [("CYTHON_INLINE", "inline __attribute__((always_inline))")]}

@@ -20,7 +20,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
 )
-from opentelemetry.proto.common.v1.common_pb2 import KeyValueList
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue, KeyValueList
 
 from otlp_capture.otlp.errors import InvalidRequest
 from otlp_capture.otlp.signals import Signal
@@ -73,6 +73,16 @@ def new_retry_info() -> Message:
 def new_attributes(attributes: Any) -> Message:
     """Return a message that holds copies of *attributes* and nothing else."""
     return KeyValueList(values=attributes)
+
+
+def new_attribute() -> Message:
+    """Return an attribute without key and value."""
+    return KeyValue()
+
+
+def new_value() -> Message:
+    """Return an AnyValue that is not set."""
+    return AnyValue()
 
 
 def request_table(signal: Signal) -> MessageTable:

@@ -1,6 +1,7 @@
 """Taking out of a request what must not be stored."""
 
 from otlp_capture.otlp.errors import InvalidRequest
+from otlp_capture.otlp.kernel.choice import KERNEL
 from otlp_capture.otlp.measures import REPEATED_FIELDS, Policy, Redacted
 from otlp_capture.otlp.messages import parse_request, request_table, to_bytes
 from otlp_capture.otlp.redact_values import Editing
@@ -19,12 +20,13 @@ def redact(request: bytes, signal: Signal, policy: Policy) -> Outcome[Redacted, 
     Args:
         request: protobuf bytes that `scan` has passed; they are not checked here again.
         signal: what they carry.
-        policy: which measures are taken where.
+        policy: which measures are taken where; what it says of a key is remembered.
 
     Fails with:
         InvalidRequest: the bytes are malformed.
     """
-    return redact_by_parsing(request, signal, policy)
+    redacted = KERNEL.redact(request, signal, policy) if KERNEL else None
+    return redact_by_parsing(request, signal, policy) if redacted is None else redacted
 
 
 def redact_by_parsing(

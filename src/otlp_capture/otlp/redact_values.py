@@ -22,16 +22,19 @@ class Editing:
 
     Attributes:
         counts: what was done so far.
+        changes: how much of it.
     """
 
     def __init__(self, policy: Policy) -> None:
         self.counts = Counter[tuple[str, str]]()
+        self.changes = 0
         self._policy = policy
 
     def count(self, what: tuple[str, str], times: int = 1) -> None:
         """Note that something was done."""
         if times:
             self.counts[what] += times
+            self.changes += times
 
     def edit_message(self, message: Message, table: MessageTable) -> None:
         """Redact a message that is no attribute and no value, in place."""

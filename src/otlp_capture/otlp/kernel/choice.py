@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from otlp_capture.otlp.kernel.compiled import CompiledWalk
 
 VARIABLE: Final = "OTLP_CAPTURE_KERNEL"
-_EXTENSIONS: Final = ("layout", "walk", "json_layout", "json_read", "json_write")
+_EXTENSIONS: Final = ("layout", "walk", "redact", "json_layout", "json_read", "json_write")
 
 
 def _choose() -> "CompiledWalk | None":

@@ -1,20 +1,24 @@
 """The compiled walk in the words of the wire: signals in, outcomes out."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Final, TypeAlias
+from weakref import WeakKeyDictionary
 
 from otlp_capture.otlp.errors import InvalidRequest, RequestTooLarge
 from otlp_capture.otlp.facts import Container, RequestFacts
 from otlp_capture.otlp.faults import FaultFound, as_error, invalid
 from otlp_capture.otlp.json_scalars import READINGS, Rejected
 from otlp_capture.otlp.json_text import JsonFault, explain_fault, json_of
-from otlp_capture.otlp.kernel import json_read, json_write, walk
+from otlp_capture.otlp.kernel import json_read, json_write, redact, walk
+from otlp_capture.otlp.kernel.asking import NUMBERS, Asking, Lookup, MalformedValue
 from otlp_capture.otlp.kernel.json_layout import JsonLayout
 from otlp_capture.otlp.kernel.layout import Layout
 from otlp_capture.otlp.limits import Limits
+from otlp_capture.otlp.measures import Policy, Redacted
 from otlp_capture.otlp.messages import request_table
 from otlp_capture.otlp.nesting import nested_too_deep
+from otlp_capture.otlp.places import place_of
 from otlp_capture.otlp.signals import SIGNALS, Dialect, Signal
 from otlp_capture.otlp.structure import (
     DATA_POINTS,
@@ -44,7 +48,8 @@ class CompiledWalk:
     def __init__(self) -> None:
         requests = [request_table(signal) for signal in SIGNALS]
         tables = {table.full_name: table for root in requests for table in reachable_from(root)}
-        self._layout: Final = Layout(list(tables.values()), _traits())
+        self._layout: Final = Layout(list(tables.values()), _traits(), _places(tables.values()))
+        self._lookups: Final = WeakKeyDictionary[Policy, Lookup]()
         self._place_of: Final[Mapping[Signal, int]] = {
             signal: list(tables).index(request_table(signal).full_name) for signal in SIGNALS
         }
@@ -91,6 +96,23 @@ class CompiledWalk:
         except FaultFound as fault:
             return Failure(invalid(fault))
         return None if renamed is None else Success(renamed)
+
+    def redact(
+        self, request: bytes, signal: Signal, policy: Policy
+    ) -> Outcome[Redacted, InvalidRequest] | None:
+        """Do what `otlp.redact` does; None also where the bytes are malformed."""
+        lookup = self._lookups.get(policy)
+        if lookup is None:
+            lookup = self._lookups[policy] = Lookup(policy)
+        asking, place = Asking(policy), self._place_of[signal]
+        try:
+            done = redact.redact(self._layout, place, request, lookup.verdicts, asking)
+        except (MalformedValue, UnicodeDecodeError):
+            return None
+        if done is None:
+            return None
+        redacted, dropped, unknown = done
+        return Success(Redacted(redacted, lookup.tally(dropped, unknown, asking.editing.counts)))
 
     def containers(
         self, request: bytes, signal: Signal
@@ -182,6 +204,15 @@ def _traits() -> Traits:
             for name in FALLBACK_TIME_FIELDS[signal]:
                 traits[records.message.full_name, name] = frozenset({"fallback_time"})
     return traits
+
+
+def _places(tables: Iterable[MessageTable]) -> Mapping[tuple[str, str], int]:
+    return {
+        (table.full_name, field.name): NUMBERS[place]
+        for table in tables
+        for field in table.by_number.values()
+        if (place := place_of(table, field)) is not None
+    }
 
 
 def _record_lists(container: MessageTable, signal: Signal) -> Iterator[tuple[MessageTable, Field]]:

@@ -30,12 +30,14 @@ cdef enum Trait:
     HOLDS_TIMES = 1 << 7        # its message has timestamps somewhere inside
     HOLDS_IDS = 1 << 8          # likewise ids
     HOLDS_SCOPES = 1 << 9       # ScopeSpans, ScopeMetrics or ScopeLogs
+    IS_KNOWN = 1 << 10          # its message knows the field
 
 cdef struct TagEntry:
     uint64_t single             # the bit of a field, or of a oneof, that may stand once; 0 if not
     MessageEntry* message       # of an INNER_MESSAGE
     uint16_t traits
     uint8_t handling
+    uint8_t place               # which place of a redaction it is, from 1; 0: it is none
 
 cdef struct MessageEntry:
     TagEntry* by_tag
@@ -52,5 +54,5 @@ cdef class Layout:
     cdef uint32_t value_tag             # of KeyValue
     cdef uint32_t string_tag            # of AnyValue
 
-    cdef _describe(self, TagEntry* by_tag, table, field, traits, singles, places)
+    cdef _describe(self, TagEntry* by_tag, table, field, traits, singles, messages, places)
     cdef _find_service_tags(self)

@@ -7,5 +7,8 @@ class Layout:
     @property
     def tables(self) -> tuple[MessageTable, ...]: ...
     def __init__(
-        self, tables: Sequence[MessageTable], traits: Mapping[tuple[str, str], AbstractSet[str]]
+        self,
+        tables: Sequence[MessageTable],
+        traits: Mapping[tuple[str, str], AbstractSet[str]],
+        places: Mapping[tuple[str, str], int],
     ) -> None: ...

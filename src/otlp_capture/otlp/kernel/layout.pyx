@@ -36,11 +36,12 @@ cdef class Layout:
         tables: each `MessageTable`, the requests first; a message is known by its place here.
         traits: of a field, by the full name of its message and its name: a set of `record`,
             `record_time`, `fallback_time`, `container`, `resource`, `scopes`.
+        places: the number of a place of a redaction, from 1, by the same names.
     """
 
-    def __cinit__(self, tables, traits):
+    def __cinit__(self, tables, traits, places):
         self.tables = tuple(tables)
-        cdef dict places = {table.full_name: at for at, table in enumerate(self.tables)}
+        cdef dict messages = {table.full_name: at for at, table in enumerate(self.tables)}
         limits = [max(_ONE_BYTE_TAGS, (max(t.by_number, default=0) + 1) << 3) for t in self.tables]
         cdef uint32_t total = sum(limits) + _ONE_BYTE_TAGS
         if total > _MAX_TAGS:
@@ -58,7 +59,7 @@ cdef class Layout:
             for tag in range(limits[at]):
                 free[tag].handling = _handling(table.by_number.get(tag >> 3), tag)
             for field in table.by_number.values():
-                self._describe(free, table, field, traits, singles, places)
+                self._describe(free, table, field, traits, singles, messages, places)
             free += <uint32_t>limits[at]
         self.in_group.by_tag = free
         self.in_group.limit = _ONE_BYTE_TAGS
@@ -68,7 +69,9 @@ cdef class Layout:
             self.unknown[tag].handling = _UNKNOWN[tag]
         self._find_service_tags()
 
-    cdef _describe(self, TagEntry* by_tag, table, field, traits, singles, places):
+    cdef _describe(
+        self, TagEntry* by_tag, table, field, traits, singles, messages, places
+    ):
         """Fill in what only a known field has, at each tag that a value of it may bear."""
         wire_types = [field.wire_type]
         if field.is_repeated and field.wire_type != LENGTH:
@@ -77,9 +80,10 @@ cdef class Layout:
         for wire_type in wire_types:
             tag = field.number << 3 | <int>wire_type
             by_tag[tag].traits = _traits(field, traits.get((table.full_name, field.name), ()))
+            by_tag[tag].place = places.get((table.full_name, field.name), 0)
             by_tag[tag].single = 0 if field.is_repeated else _single(field, singles)
             if field.kind == "message":
-                by_tag[tag].message = self.messages + <uint32_t>places[field.type_name]
+                by_tag[tag].message = self.messages + <uint32_t>messages[field.type_name]
 
     cdef _find_service_tags(self):
         """Note the way from a resource to its service: attributes, key, value, string_value."""
@@ -124,7 +128,7 @@ def _single(field, singles):
 
 
 def _traits(field, named):
-    traits = 0
+    traits = IS_KNOWN
     if field.kind == "message":
         traits |= IS_COUNTED | (IS_ANY_VALUE if field.message.is_any_value else 0)
         traits |= HOLDS_TIMES if field.message.timestamps or field.message.to_timestamps else 0

@@ -1,0 +1,121 @@
+"""What the compiled redaction asks of Python: which key is what, and what becomes of a value."""
+
+from typing import Final
+
+from otlp_capture.otlp.errors import InvalidRequest
+from otlp_capture.otlp.kernel.redact import ASK_FOR_VALUE, KEEP_VALUE, Verdicts
+from otlp_capture.otlp.measures import UNKNOWN_FIELDS, Measure, Policy, Tally
+from otlp_capture.otlp.messages import (
+    Message,
+    new_attribute,
+    new_value,
+    parse_into,
+    table_of_message,
+    to_bytes,
+)
+from otlp_capture.otlp.places import PLACES, TEXT_PLACES, Place
+from otlp_capture.otlp.redact_values import Editing
+from otlp_capture.result import Failure
+
+NUMBERS: Final = {place: number for number, place in enumerate(PLACES, start=1)}
+"""The number of each place in the tables of the walk."""
+
+
+class MalformedValue(Exception):  # noqa: N818 - it says what was met
+    """A value that the walk has handed over is no message: no scan has passed the request."""
+
+    def __init__(self, error: InvalidRequest) -> None:
+        super().__init__(error.message)
+
+
+class Lookup:
+    """What a policy says of keys, for as long as the policy lives.
+
+    Args:
+        policy: which measures are taken where; it must not change.
+
+    Attributes:
+        verdicts: the same, as the walk knows it.
+    """
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy: Final = policy
+        self._names: Final[list[str]] = []
+        unkeyed: tuple[Place, ...] = (*TEXT_PLACES, "body")
+        self.verdicts: Final = Verdicts(
+            self._decide,
+            {NUMBERS[place]: self._verdict(policy.at(place, "")) for place in unkeyed},
+            {NUMBERS[place] for place in PLACES if policy.concerns(place)},
+            policy.drops_unknown_fields,
+        )
+
+    def tally(self, dropped: list[int], unknown: int, counts: Tally) -> dict[tuple[str, str], int]:
+        """Return what was done: by the walk, and by those that it has asked."""
+        whole = dict(counts)
+        for name, count in zip(self._names, dropped, strict=False):
+            if count:
+                whole[name, "drop"] = whole.get((name, "drop"), 0) + count
+        if unknown:
+            whole[UNKNOWN_FIELDS] = whole.get(UNKNOWN_FIELDS, 0) + unknown
+        return whole
+
+    def _decide(self, place: int, key: str) -> int:
+        return self._verdict(self._policy.at(PLACES[place - 1], key))
+
+    def _verdict(self, measures: tuple[Measure, ...]) -> int:
+        """Return whether values stay, are to be looked at, or under which number they go."""
+        if not measures:
+            return KEEP_VALUE
+        first = measures[0]
+        if first.is_met is not None or first.action not in ("allow", "drop"):
+            return ASK_FOR_VALUE
+        if first.action == "allow":
+            return KEEP_VALUE
+        if first.name not in self._names:
+            self._names.append(first.name)
+        return self._names.index(first.name)
+
+
+class Asking:
+    """Answers what the walk asks about the values of one request.
+
+    Args:
+        policy: which measures are taken where.
+
+    Attributes:
+        editing: what was done to them.
+    """
+
+    def __init__(self, policy: Policy) -> None:
+        self.editing: Final = Editing(policy)
+
+    def attribute(self, place: int, content: bytes) -> bytes | bool | None:
+        """Return an attribute redacted; None where it stays, False where it goes."""
+        attribute = _parsed(new_attribute(), content)
+        before = self.editing.changes
+        table = table_of_message(attribute)
+        if not self.editing.edit_attribute(attribute, table, PLACES[place - 1]):
+            return False
+        return None if self.editing.changes == before else to_bytes(attribute)
+
+    def body(self, place: int, content: bytes) -> bytes | bool | None:
+        """Return a body redacted; None where it stays, False where it goes."""
+        del place
+        body = _parsed(new_value(), content)
+        before = self.editing.changes
+        if not self.editing.edit_body(body, table_of_message(body)):
+            return False
+        return None if self.editing.changes == before else to_bytes(body)
+
+    def text(self, place: int, content: bytes) -> bytes | None:
+        """Return a text redacted; None where it stays."""
+        before = self.editing.changes
+        new = self.editing.edit_text(content.decode(), PLACES[place - 1])
+        return None if self.editing.changes == before else new.encode()
+
+
+def _parsed(message: Message, content: bytes) -> Message:
+    parsed = parse_into(message, content)
+    if isinstance(parsed, Failure):
+        raise MalformedValue(parsed.failure())
+    return parsed.unwrap()
