@@ -4,7 +4,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from otlp_capture.otlp import Signal
+from hypothesis import strategies as st
+
+from otlp_capture.otlp import ATTRIBUTE_PLACES, PLACES, Signal
 from otlp_capture.redaction import Redactor, redactor_of
 from otlp_capture.redaction.toml import read_rules
 from otlp_capture.result import or_raise
@@ -134,3 +136,46 @@ def texts_in(message: Any) -> Iterator[tuple[Any, str]]:
         if descriptor.message_type is not None:
             for child in value if descriptor.is_repeated else [value]:
                 yield from texts_in(child)
+
+
+_keys = st.sampled_from(["", "a", "service.name", "service.*", "*", "k", "k.*", "a.a", "?", "deep"])
+
+
+@st.composite
+def rules(draw: st.DrawFn, actions: tuple[str, ...] = ("allow", "drop", "hash", "mask")) -> Any:
+    """One rule, as TOML has it."""
+    rule: dict[str, Any] = {"action": draw(st.sampled_from(actions))}
+    if draw(st.booleans()):
+        rule["key"] = draw(st.lists(_keys, min_size=1, max_size=2))
+    places = (*ATTRIBUTE_PLACES, "body") if "key" in rule else PLACES
+    rule["on"] = draw(
+        st.one_of(
+            st.just(list(places)),
+            st.just(["attributes"]),
+            st.lists(st.sampled_from(places), min_size=1, max_size=3),
+        )
+    )
+    if draw(st.booleans()):
+        rule["value"] = draw(st.sampled_from(["a", "^$", "[0-9a-z]", "é|ключ"]))
+    if rule["action"] == "mask":
+        rule["pattern"] = draw(st.sampled_from(["a", "[a-z]+", "\x00|🙂", "."]))
+        rule["replacement"] = draw(st.sampled_from(["", "\n"]))
+    return rule
+
+
+def rule_sets(*actions: str) -> st.SearchStrategy[list[Any]]:
+    return st.lists(rules(actions) if actions else rules(), max_size=4)
+
+
+defaults = st.dictionaries(
+    st.sampled_from([*PLACES, "attributes"]), st.sampled_from(["allow", "drop"]), max_size=2
+)
+any_rules = st.builds(
+    lambda made, default, kept, most: redactor(
+        *made, default=default, unknown_fields=kept, max_value_bytes=most
+    ),
+    rule_sets(),
+    defaults,
+    st.sampled_from(["drop", "keep"]),
+    st.sampled_from([3, 65536]),
+)

@@ -7,7 +7,15 @@ import attrs
 import pytest
 from returns.result import Failure, Success
 
-from otlp_capture.otlp import DEFAULT_LIMITS, IdMapping, Limits, Signal
+from otlp_capture.otlp import (
+    DEFAULT_LIMITS,
+    IdMapping,
+    Limits,
+    Redacted,
+    RedactionPolicy,
+    Signal,
+)
+from otlp_capture.otlp.redact import redact_by_parsing
 from otlp_capture.otlp.remap import remap_by_parsing
 from otlp_capture.otlp.scan import scan_by_parsing
 from otlp_capture.otlp.select import select_by_parsing, select_from
@@ -62,6 +70,17 @@ class Roads:
             assert meaning(chosen, signal) == meaning(parsed, signal)
         return walked is not None
 
+    def redact(self, body: bytes, signal: Signal, policy: RedactionPolicy) -> bool:
+        walked = self.kernel.redact(body, signal, policy)
+        if walked is not None and is_sound(body, signal):
+            parsed = redact_by_parsing(body, signal, policy)
+            assert walked.unwrap().counts == parsed.unwrap().counts
+            assert (walked.unwrap().request is body) == (parsed.unwrap().request is body)
+            assert meaning(walked.map(_request_of), signal) == meaning(
+                parsed.map(_request_of), signal
+            )
+        return walked is not None
+
     def all(self, body: bytes, signal: Signal) -> bool:
         """Compare every operation; say whether the walk did each of them."""
         done = [
@@ -80,6 +99,10 @@ class Roads:
         if walked is not None and is_sound(body, signal):
             assert meaning(walked, signal) == meaning(parse(), signal)
         return walked is not None
+
+
+def _request_of(redacted: Redacted) -> bytes:
+    return redacted.request
 
 
 def is_sound(body: bytes, signal: Signal) -> bool:

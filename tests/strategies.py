@@ -254,6 +254,33 @@ def otlp_requests(
     )
 
 
+@st.composite
+def mutations(
+    draw: Draw, requests: st.SearchStrategy[tuple[Signal, bytes]]
+) -> tuple[Signal, bytes]:
+    """A request after flips, cuts and splices, some of them with pieces of another request."""
+    signal, body = draw(requests)
+    _, other = draw(requests)
+    for _ in range(draw(st.integers(1, 4))):
+        at = draw(st.integers(0, len(body)))
+        match draw(st.sampled_from(["flip", "cut", "replace", "splice", "repeat"])):
+            case "flip" if body:
+                place = at % len(body)
+                bit = 1 << draw(st.integers(0, 7))
+                body = body[:place] + bytes([body[place] ^ bit]) + body[place + 1 :]
+            case "cut":
+                body = body[:at] + body[at + draw(st.integers(0, 9)) :]
+            case "replace":
+                piece = draw(st.binary(max_size=4))
+                body = body[:at] + piece + body[at + len(piece) :]
+            case "splice":
+                start = draw(st.integers(0, len(other)))
+                body = body[:at] + other[start : start + draw(st.integers(0, 40))] + body[at:]
+            case _:
+                body = body[:at] + body[max(0, at - draw(st.integers(0, 40))) :]
+    return signal, body
+
+
 def any_value_bytes(depth: int, kind: Literal["array", "kvlist"]) -> bytes:
     """Return an AnyValue that holds AnyValues *depth* deep."""
     value = AnyValue(int_value=1).SerializeToString()

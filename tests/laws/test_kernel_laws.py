@@ -16,6 +16,7 @@ from tests.strategies import (
     any_times,
     any_value_bytes,
     length_delimited,
+    mutations,
     otlp_requests,
     unknown_fields,
     varint,
@@ -35,31 +36,6 @@ def roads() -> Roads:
     return Roads(compiled_walk())
 
 
-@st.composite
-def mutations(draw: st.DrawFn) -> tuple[Signal, bytes]:
-    """A request after flips, cuts and splices, some of them with pieces of another request."""
-    signal, body = draw(requests)
-    _, other = draw(requests)
-    for _ in range(draw(st.integers(1, 4))):
-        at = draw(st.integers(0, len(body)))
-        match draw(st.sampled_from(["flip", "cut", "replace", "splice", "repeat"])):
-            case "flip" if body:
-                place = at % len(body)
-                bit = 1 << draw(st.integers(0, 7))
-                body = body[:place] + bytes([body[place] ^ bit]) + body[place + 1 :]
-            case "cut":
-                body = body[:at] + body[at + draw(st.integers(0, 9)) :]
-            case "replace":
-                piece = draw(st.binary(max_size=4))
-                body = body[:at] + piece + body[at + len(piece) :]
-            case "splice":
-                start = draw(st.integers(0, len(other)))
-                body = body[:at] + other[start : start + draw(st.integers(0, 40))] + body[at:]
-            case _:
-                body = body[:at] + body[max(0, at - draw(st.integers(0, 40))) :]
-    return signal, body
-
-
 class TestTheRoadsAgree:
     @given(known_requests)
     def test_on_requests_that_the_walk_judges_by_itself(self, roads: Roads, case: Case) -> None:
@@ -74,7 +50,7 @@ class TestTheRoadsAgree:
         roads.all(request, signal)
         roads.shift(request, signal, delta_ns)
 
-    @given(mutations())
+    @given(mutations(requests))
     def test_on_mutated_bytes(self, roads: Roads, case: Case) -> None:
         signal, body = case
 
@@ -95,7 +71,7 @@ class TestTheRoadsAgree:
     def test_on_limits_larger_than_a_machine_word(self, roads: Roads) -> None:
         assert roads.scan(length_delimited(1, b""), "logs", Limits(2**80, 2**80, 2**80))
 
-    @given(mutations(), st.integers(0, 20), st.integers(0, 3))
+    @given(mutations(requests), st.integers(0, 20), st.integers(0, 3))
     def test_on_the_first_of_several_faults(
         self, roads: Roads, case: Case, max_elements: int, max_depth: int
     ) -> None:

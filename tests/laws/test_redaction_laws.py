@@ -14,54 +14,21 @@ from otlp_capture.otlp.tables import reachable_from
 from otlp_capture.redaction import Redactor
 from otlp_capture.redaction.toml import read_rules
 from otlp_capture.result import or_raise
-from tests.redactions import BEYOND_RULES, redactor, texts_in, with_attributes
+from tests.redactions import (
+    BEYOND_RULES,
+    any_rules,
+    defaults,
+    redactor,
+    rule_sets,
+    texts_in,
+    with_attributes,
+)
 from tests.strategies import length_delimited, otlp_requests
 from tests.walks import messages_in, parse, without_unknown_fields
 
 Case: TypeAlias = tuple[Signal, bytes]
 
 known_requests = otlp_requests(unknown=st.just(b""))
-keys = st.sampled_from(["", "a", "service.name", "service.*", "*", "k", "k.*", "a.a", "?", "deep"])
-
-
-@st.composite
-def rules(draw: st.DrawFn, actions: tuple[str, ...] = ("allow", "drop", "hash", "mask")) -> Any:
-    """One rule, as TOML has it."""
-    rule: dict[str, Any] = {"action": draw(st.sampled_from(actions))}
-    if draw(st.booleans()):
-        rule["key"] = draw(st.lists(keys, min_size=1, max_size=2))
-    places = (*ATTRIBUTE_PLACES, "body") if "key" in rule else PLACES
-    rule["on"] = draw(
-        st.one_of(
-            st.just(list(places)),
-            st.just(["attributes"]),
-            st.lists(st.sampled_from(places), min_size=1, max_size=3),
-        )
-    )
-    if draw(st.booleans()):
-        rule["value"] = draw(st.sampled_from(["a", "^$", "[0-9a-z]", "é|ключ"]))
-    if rule["action"] == "mask":
-        rule["pattern"] = draw(st.sampled_from(["a", "[a-z]+", "\x00|🙂", "."]))
-        rule["replacement"] = draw(st.sampled_from(["", "\n"]))
-    return rule
-
-
-def rule_sets(*actions: str) -> st.SearchStrategy[list[Any]]:
-    return st.lists(rules(actions) if actions else rules(), max_size=4)
-
-
-defaults = st.dictionaries(
-    st.sampled_from([*PLACES, "attributes"]), st.sampled_from(["allow", "drop"]), max_size=2
-)
-any_rules = st.builds(
-    lambda made, default, kept, most: redactor(
-        *made, default=default, unknown_fields=kept, max_value_bytes=most
-    ),
-    rule_sets(),
-    defaults,
-    st.sampled_from(["drop", "keep"]),
-    st.sampled_from([3, 65536]),
-)
 
 
 @given(otlp_requests(), any_rules)

@@ -76,17 +76,23 @@ class Editing:
 
     def edit_text(self, text: str, place: Place) -> str:
         """Return a text redacted; the same object where nothing is to be changed."""
-        for measure in self._policy.at(place, ""):
-            if measure.reads_text and self._is_too_long(text):
+        new = self.edit_leaf(text, self._policy.at(place, ""))
+        return "" if new is None else str(new)
+
+    def edit_leaf(self, old: str | bytes, measures: tuple[Measure, ...]) -> str | bytes | None:
+        """Return a text or bytes redacted: the same object where it stays, None where it goes."""
+        text = old if isinstance(old, str) else old.decode("utf-8", "surrogateescape")
+        for measure in measures:
+            if measure.reads_text and self._is_too_long(old):
                 self.count((measure.name, TOO_LONG))
-                return ""
-            if measure.is_met is None or measure.is_met(text):
-                new = _changed(measure, text, text.encode(), "string_value")
-                if new != text:
-                    self.count((measure.name, measure.action))
-                    return new or ""
-                return text
-        return text
+                return None
+            if measure.is_met is not None and not measure.is_met(text):
+                continue
+            new = _changed(measure, old, text)
+            if new is not old:
+                self.count((measure.name, measure.action))
+            return new
+        return old
 
     def _edit_attributes(self, attributes: Any, table: MessageTable, place: Place) -> None:
         kept = [each for each in attributes if self.edit_attribute(each, table, place)]
@@ -104,7 +110,7 @@ class Editing:
     ) -> bool:
         kind = value.WhichOneof("value")
         if kind in _TEXTS:
-            return self._edit_leaf_text(value, kind, measures)
+            return self._edit_leaf_of(value, kind, measures)
         last = measures[-1] if measures and measures[-1].is_met is None else None
         if last is not None and last.action == "drop":
             self.count((last.name, "drop"))
@@ -134,25 +140,12 @@ class Editing:
             return False
         return self._edit_value(entry.value, place, inside, measures)
 
-    def _edit_leaf_text(self, value: Message, kind: str, measures: tuple[Measure, ...]) -> bool:
+    def _edit_leaf_of(self, value: Message, kind: str, measures: tuple[Measure, ...]) -> bool:
         old = getattr(value, kind)
-        text = old if kind == "string_value" else old.decode("utf-8", "surrogateescape")
-        for measure in measures:
-            if measure.reads_text and self._is_too_long(old):
-                self.count((measure.name, TOO_LONG))
-                return False
-            if measure.is_met is not None and not measure.is_met(text):
-                continue
-            raw = old if kind == "bytes_value" else old.encode()
-            new = _changed(measure, text, raw, kind)
-            if new is None:
-                self.count((measure.name, "drop"))
-                return False
-            if new != text:
-                self.count((measure.name, measure.action))
-                _set_text(value, kind, new, measure)
-            return True
-        return True
+        new = self.edit_leaf(old, measures)
+        if new is not None and new is not old:
+            setattr(value, "string_value" if isinstance(new, str) else "bytes_value", new)
+        return new is not None
 
     def _is_too_long(self, text: str | bytes) -> bool:
         limit = self._policy.max_value_bytes
@@ -176,20 +169,18 @@ class Editing:
             message.DiscardUnknownFields()
 
 
-def _changed(measure: Measure, text: str, raw: bytes, kind: str) -> str | None:
-    """Return what a measure makes of a text; None where it drops it."""
+def _changed(measure: Measure, old: str | bytes, text: str) -> str | bytes | None:
+    """Return what a measure makes of a value, and *text* is its text; None where it drops it."""
     if measure.action == "drop":
         return None
+    if measure.digest is not None and isinstance(old, bytes):
+        return measure.digest(old, "bytes")
     if measure.digest is not None:
-        return measure.digest(raw, "string" if kind == "string_value" else "bytes")
-    return measure.mask(text) if measure.mask is not None else text
-
-
-def _set_text(value: Message, kind: str, text: str, measure: Measure) -> None:
-    if kind == "bytes_value" and measure.mask is not None:
-        value.bytes_value = text.encode("utf-8", "surrogateescape")
-    else:
-        value.string_value = text
+        return measure.digest(text.encode(), "string")
+    new = text if measure.mask is None else measure.mask(text)
+    if new == text:
+        return old
+    return new if isinstance(old, str) else new.encode("utf-8", "surrogateescape")
 
 
 def _keep_only(items: Any, kept: list[Message]) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from fnmatch import translate
 from functools import partial
 from hashlib import blake2b
-from typing import Final
+from typing import Final, get_args
 
 import attrs
 
@@ -106,7 +106,7 @@ def _ready(rank: int, rule: Rule, hash_key: bytes | None) -> _Ready:
         rule.action,
         is_met=None if rule.value is None else partial(_is_found, rule.value),
         mask=partial(_mask, rule.patterns, rule.replacement) if rule.action == "mask" else None,
-        digest=partial(_digest, hash_key or b"") if rule.action == "hash" else None,
+        digest=_keyed_digest(hash_key or b"") if rule.action == "hash" else None,
     )
     exact = frozenset(key for key in rule.keys if not _GLOB & set(key))
     globs = [re.compile(translate(key)) for key in rule.keys if _GLOB & set(key)]
@@ -127,6 +127,17 @@ def _mask(patterns: tuple[re.Pattern[str], ...], replacement: str, text: str) ->
     return text
 
 
-def _digest(key: bytes, content: bytes, kind: ValueKind) -> str:
-    """Hash a canonical form; a text and bytes that are alike have different hashes."""
-    return blake2b(content, digest_size=_HASH_BYTES, key=key, person=kind.encode()).hexdigest()
+def _keyed_digest(key: bytes) -> Callable[[bytes, ValueKind], str]:
+    """Return a hash of canonical forms; a text and bytes that are alike have different hashes."""
+    keyed = {
+        kind: blake2b(digest_size=_HASH_BYTES, key=key, person=kind.encode())
+        for kind in get_args(ValueKind)
+    }
+
+    def digest(content: bytes, kind: ValueKind) -> str:
+        # A copy has taken in the key already.
+        hashing = keyed[kind].copy()
+        hashing.update(content)
+        return hashing.hexdigest()
+
+    return digest

@@ -3,7 +3,12 @@
 from typing import Final
 
 from otlp_capture.otlp.errors import InvalidRequest
-from otlp_capture.otlp.kernel.redact import ASK_FOR_VALUE, KEEP_VALUE, Verdicts
+from otlp_capture.otlp.kernel.redact import (
+    ASK_FOR_TEXT,
+    ASK_FOR_VALUE,
+    KEEP_VALUE,
+    Verdicts,
+)
 from otlp_capture.otlp.measures import UNKNOWN_FIELDS, Measure, Policy, Tally
 from otlp_capture.otlp.messages import (
     Message,
@@ -36,11 +41,14 @@ class Lookup:
 
     Attributes:
         verdicts: the same, as the walk knows it.
+        measures: what may be done with values that it asks about, by number.
     """
 
     def __init__(self, policy: Policy) -> None:
         self._policy: Final = policy
         self._names: Final[list[str]] = []
+        self.measures: Final[list[tuple[Measure, ...]]] = [()]
+        self._numbers: Final[dict[tuple[Measure, ...], int]] = {}
         unkeyed: tuple[Place, ...] = (*TEXT_PLACES, "body")
         self.verdicts: Final = Verdicts(
             self._decide,
@@ -68,12 +76,21 @@ class Lookup:
             return KEEP_VALUE
         first = measures[0]
         if first.is_met is not None or first.action not in ("allow", "drop"):
-            return ASK_FOR_VALUE
+            return self._asking(measures)
         if first.action == "allow":
             return KEEP_VALUE
         if first.name not in self._names:
             self._names.append(first.name)
         return self._names.index(first.name)
+
+    def _asking(self, measures: tuple[Measure, ...]) -> int:
+        number = self._numbers.get(measures)
+        if number is None:
+            # The list grows first: threads share it, and a number that is known must be there.
+            self.measures.append(measures)
+            number = self._numbers[measures] = len(self.measures) - 1
+        takes_all = measures[-1].is_met is None and measures[-1].action in ("drop", "hash")
+        return number + (ASK_FOR_VALUE if takes_all else ASK_FOR_TEXT)
 
 
 class Asking:
@@ -81,13 +98,15 @@ class Asking:
 
     Args:
         policy: which measures are taken where.
+        lookup: the same, by number.
 
     Attributes:
         editing: what was done to them.
     """
 
-    def __init__(self, policy: Policy) -> None:
+    def __init__(self, policy: Policy, lookup: Lookup) -> None:
         self.editing: Final = Editing(policy)
+        self._measures: Final = lookup.measures
 
     def attribute(self, place: int, content: bytes) -> bytes | bool | None:
         """Return an attribute redacted; None where it stays, False where it goes."""
@@ -107,11 +126,12 @@ class Asking:
             return False
         return None if self.editing.changes == before else to_bytes(body)
 
-    def text(self, place: int, content: bytes) -> bytes | None:
-        """Return a text redacted; None where it stays."""
-        before = self.editing.changes
-        new = self.editing.edit_text(content.decode(), PLACES[place - 1])
-        return None if self.editing.changes == before else new.encode()
+    def text(self, number: int, text: str) -> str | bool | None:
+        """Return a text redacted; None where it stays, False where it goes."""
+        new = self.editing.edit_leaf(text, self._measures[number])
+        if new is None:
+            return False
+        return None if new is text else str(new)
 
 
 def _parsed(message: Message, content: bytes) -> Message:

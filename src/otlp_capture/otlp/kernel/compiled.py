@@ -104,7 +104,7 @@ class CompiledWalk:
         lookup = self._lookups.get(policy)
         if lookup is None:
             lookup = self._lookups[policy] = Lookup(policy)
-        asking, place = Asking(policy), self._place_of[signal]
+        asking, place = Asking(policy, lookup), self._place_of[signal]
         try:
             done = redact.redact(self._layout, place, request, lookup.verdicts, asking)
         except (MalformedValue, UnicodeDecodeError):

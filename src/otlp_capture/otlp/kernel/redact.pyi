@@ -5,6 +5,7 @@ from otlp_capture.otlp.kernel.layout import Layout
 
 KEEP_VALUE: Final[int]
 ASK_FOR_VALUE: Final[int]
+ASK_FOR_TEXT: Final[int]
 
 class Verdicts:
     def __init__(
@@ -12,13 +13,13 @@ class Verdicts:
         decide: Callable[[int, str], int],
         texts: Mapping[int, int],
         concerned: Collection[int],
-        drops_unknown: bool,  # noqa: FBT001 - the extension takes it so
+        drops_unknown: bool,
     ) -> None: ...
 
 class Asked(Protocol):
     def attribute(self, place: int, content: bytes) -> bytes | bool | None: ...
     def body(self, place: int, content: bytes) -> bytes | bool | None: ...
-    def text(self, place: int, content: bytes) -> bytes | None: ...
+    def text(self, number: int, text: str) -> str | bool | None: ...
 
 def redact(
     layout: Layout, message: int, body: bytes, verdicts: Verdicts, asked: Asked

@@ -36,7 +36,7 @@ from otlp_capture.otlp.kernel.layout cimport (
     TIMESTAMP,
     TagEntry,
 )
-from otlp_capture.otlp.kernel.wire cimport MAX_TAG_BYTES, read_fixed64, read_varint, skip_varint
+from otlp_capture.otlp.kernel.wire cimport LENGTH, MAX_TAG_BYTES, read_fixed64, read_varint, skip_varint
 
 cdef enum:
     MAX_DEPTH = 100
@@ -46,13 +46,16 @@ cdef enum:
     LONGEST_KNOWN_KEY = 48
     MAX_LENGTH_BYTES = 8
 
-cdef enum Verdict:
-    # From 0 on: drop, and count it under this number.
-    ASK = -1                        # Python is to look at the value
-    KEEP = -2
+# A verdict says what becomes of the values under a key. From 0 on: they are dropped, and counted
+# under this number. Below that Python is to be asked, about every value or about texts alone; what
+# is added to the first such verdict is a number that says which measures there are.
+cdef enum:
+    KEEP = -1
+    ASK = -(1 << 30)
+    ASK_ABOUT_TEXT = -(1 << 29)
+    NO_VERDICT = -2
 
-KEEP_VALUE = KEEP
-ASK_FOR_VALUE = ASK
+KEEP_VALUE, ASK_FOR_VALUE, ASK_FOR_TEXT = KEEP, ASK, ASK_ABOUT_TEXT
 
 cdef struct Stretch:
     const uint8_t* begin
@@ -103,7 +106,7 @@ cdef class Verdicts:
         self.drops_unknown = drops_unknown
         self.decide = decide
 
-    cdef int of_key(self, int place, Stretch key) except? -3:
+    cdef int of_key(self, int place, Stretch key) except? NO_VERDICT:
         """Return the verdict on a key; found out once, as long as the place of it is not needed."""
         cdef Py_ssize_t key_bytes = key.end - key.begin
         cdef KnownKey* known
@@ -250,6 +253,7 @@ cdef inline size_t write_length(uint8_t* out, uint64_t length) noexcept nogil:
 
 cdef struct Attribute:
     Stretch key
+    Stretch value_length
     Stretch value                   # the AnyValue; NULL: there is none
     bint is_plain                   # a key and a value of one known scalar, or none; no more
     bint holds_values               # the value is a list, with keys or without
@@ -275,9 +279,11 @@ cdef inline Attribute look_at(
         return found
     if at[0] != layout.value_tag:
         return found
+    found.value_length.begin = at + 1
     at = read_varint(at + 1, end, MAX_TAG_BYTES, &length)
     if at == NULL or length != <uint64_t>(end - at):
         return found
+    found.value_length.end = at
     found.value = Stretch(at, end)
     found.is_plain = is_scalar(message.by_tag[layout.value_tag].message, at, end)
     return found
@@ -360,6 +366,47 @@ cdef int find_key(
             return 0
 
 
+cdef inline bint is_text(Layout layout, const Attribute* plain) noexcept nogil:
+    return plain.value.begin < plain.value.end and plain.value.begin[0] == layout.string_tag
+
+
+cdef inline bint is_bytes(const Attribute* plain) noexcept nogil:
+    """Whether a plain value that is no text has a length before it."""
+    return plain.value.begin < plain.value.end and plain.value.begin[0] & 7 == LENGTH
+
+
+cdef inline Stretch text_in(const Attribute* plain) noexcept nogil:
+    cdef uint64_t length
+    return Stretch(
+        read_varint(plain.value.begin + 1, plain.value.end, MAX_TAG_BYTES, &length),
+        plain.value.end,
+    )
+
+
+cdef ask_about_text(asked, int verdict, const uint8_t* begin, const uint8_t* end):
+    """Return the bytes of what becomes of a text; None where it stays, False where it goes."""
+    cdef int number = verdict - (ASK_ABOUT_TEXT if verdict >= ASK_ABOUT_TEXT else ASK)
+    answer = asked.text(number, begin[: end - begin].decode())
+    return answer.encode() if isinstance(answer, str) else answer
+
+
+cdef bytes with_text(
+    Layout layout, const Attribute* plain, const uint8_t* begin, bytes text
+):
+    """Return an attribute, or a value without a key, with another text in it."""
+    cdef uint8_t[2 * MAX_LENGTH_BYTES + 1] head
+    cdef uint8_t[MAX_LENGTH_BYTES] length
+    cdef size_t size = 0
+    cdef size_t length_bytes = write_length(length, PyBytes_GET_SIZE(text))
+    cdef bytes before = b""
+    if plain.value_length.begin != NULL:
+        before = begin[: plain.value_length.begin - begin]
+        size = write_length(head, 1 + length_bytes + PyBytes_GET_SIZE(text))
+    head[size] = <uint8_t>layout.string_tag
+    memcpy(head + size + 1, length, length_bytes)
+    return before + head[: size + 1 + length_bytes] + text
+
+
 cdef int count_one(list counts, int number) except -1:
     while len(counts) <= number:
         counts.append(0)
@@ -381,8 +428,9 @@ def redact(
         message: the place of the request's table in the layout.
         body: the request; a scan has passed it.
         verdicts: what is to become of which key.
-        asked: `attribute(place, content)`, `body(place, content)` and `text(place, content)` return
-            the new bytes of a value, None where it stays, False where it is to be left out.
+        asked: `attribute(place, content)` and `body(place, content)` return the new bytes of what
+            they are given, `text(number, text)` a new text; each None where it stays, and False
+            where it is to be left out.
 
     Returns:
         (the request, the same object where nothing was to be changed; how many values were dropped,
@@ -404,7 +452,7 @@ def redact(
     cdef uint64_t unknown = 0
     cdef int verdict
     cdef Attribute attribute
-    cdef bint is_plain, holds_values
+    cdef Stretch text
     cdef Edits edits = Edits()
     cdef Edit* edit
     cdef list dropped = []
@@ -473,39 +521,49 @@ def redact(
                 if verdict >= 0:
                     count_one(dropped, verdict)
                     edits.leave_out(stack, now, begin, at)
-                elif verdict == ASK:
-                    answer = asked.text(<int>entry.place, start[: at - start])
-                    if answer is not None:
-                        edits.put(stack, now, Stretch(length_at, start), at, <bytes?>answer)
+                elif verdict != KEEP:
+                    answer = ask_about_text(asked, verdict, start, at)
+                    if answer is False:
+                        edits.leave_out(stack, now, begin, at)
+                    elif answer is not None:
+                        edits.put(stack, now, Stretch(length_at, start), at, answer)
                 continue
             if entry.traits & IS_ANY_VALUE:
-                is_plain = is_scalar(entry.message, start, at)
-                holds_values = not is_plain
+                memset(&attribute, 0, sizeof(attribute))
+                attribute.value = Stretch(start, at)
+                attribute.is_plain = is_scalar(entry.message, start, at)
+                attribute.holds_values = not attribute.is_plain
                 verdict = verdicts.of_text[entry.place]
             else:
                 attribute = look_at(layout, entry.message, start, at)
-                is_plain = attribute.is_plain
-                if not is_plain and not find_key(layout, entry.message, start, at, &attribute):
-                    return None
-                holds_values = attribute.holds_values
+                if not attribute.is_plain:
+                    if not find_key(layout, entry.message, start, at, &attribute):
+                        return None
                 verdict = verdicts.of_key(entry.place, attribute.key)
-            if verdict == KEEP and holds_values and verdicts.is_concerned[entry.place]:
+            if verdict == KEEP and attribute.holds_values and verdicts.is_concerned[entry.place]:
                 verdict = ASK
-            if verdict == ASK:
-                if entry.traits & IS_ANY_VALUE:
-                    answer = asked.body(<int>entry.place, start[: at - start])
-                else:
-                    answer = asked.attribute(<int>entry.place, start[: at - start])
+            if verdict >= 0:
+                count_one(dropped, verdict)
+                edits.leave_out(stack, now, begin, at)
+                muted_until = at
+            elif verdict != KEEP:
+                muted_until = at
+                answer = None
+                if attribute.is_plain and is_text(layout, &attribute):
+                    text = text_in(&attribute)
+                    answer = ask_about_text(asked, verdict, text.begin, text.end)
+                    if answer is not None and answer is not False:
+                        answer = with_text(layout, &attribute, start, answer)
+                elif verdict < ASK_ABOUT_TEXT or not attribute.is_plain or is_bytes(&attribute):
+                    if entry.traits & IS_ANY_VALUE:
+                        answer = asked.body(<int>entry.place, start[: at - start])
+                    else:
+                        answer = asked.attribute(<int>entry.place, start[: at - start])
                 if answer is False:
                     edits.leave_out(stack, now, begin, at)
                 elif answer is not None:
                     edits.put(stack, now, Stretch(length_at, start), at, <bytes?>answer)
-                muted_until = at
-            elif verdict >= 0:
-                count_one(dropped, verdict)
-                edits.leave_out(stack, now, begin, at)
-                muted_until = at
-            if is_plain:
+            if attribute.is_plain:
                 continue
         if entry.handling == INNER_MESSAGE:
             if now == stack + MAX_DEPTH:
