@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from otlp_capture.otlp import ATTRIBUTE_PLACES, PLACES, Signal
 from otlp_capture.redaction import Redactor, redactor_of
+from otlp_capture.redaction.policy import RulePolicy
 from otlp_capture.redaction.toml import read_rules
 from otlp_capture.result import or_raise
 from tests.strategies import LEVELS, REQUEST_TYPES
@@ -20,6 +21,23 @@ def redactor(*rules: Mapping[str, Any], **settings: Any) -> Redactor:
     """Make a redactor of rules as TOML has them; the key for hashes is `KEY`."""
     document = {"hash_key": {"variable": "HASH_KEY"}, **settings, "rule": list(rules)}
     return or_raise(redactor_of(or_raise(read_rules(document, Path(), ENVIRONMENT))))
+
+
+def mixed_policies() -> list[RulePolicy]:
+    """Return policies under which much of any real request is dropped, hashed and masked."""
+    often = [
+        {"on": "attributes", "key": ["*name*", "*.id"], "action": "hash"},
+        {"on": "attributes", "key": ["k8s.*", "http.*"], "value": "^[a-m]", "action": "drop"},
+        {"on": ["event", "log", "point"], "key": ["*e"], "action": "drop"},
+        {"on": ["body", "span_name", "event_name"], "pattern": "[0-9]+", "action": "mask"},
+        {"on": "attributes", "pattern": ["preset:ipv4", "[A-Z]"], "action": "mask"},
+    ]
+    default = {"resource": "drop", "point": "drop", "status_message": "drop"}
+    return [
+        RulePolicy(redactor(*often).rules),
+        RulePolicy(redactor(often[0], default=default, unknown_fields="keep").rules),
+        RulePolicy(redactor({"on": "attributes", "key": "no such key", "action": "drop"}).rules),
+    ]
 
 
 def with_attributes(signal: Signal, *attributes: tuple[str, Any]) -> bytes:

@@ -17,8 +17,9 @@ from fuzz.mutations import mutate_fields
 from fuzz.sanitizers import ADDRESS, loaded_sanitizers
 from fuzz.seeds import captured_requests, drawn_requests
 from fuzz.target import Target
-from otlp_capture.otlp import SIGNALS, Limits, Signal
+from otlp_capture.otlp import SIGNALS, Limits, RedactionPolicy, Signal
 from otlp_capture.otlp.kernel.compiled import CompiledWalk
+from tests.redactions import mixed_policies
 from tests.roads import Roads
 
 _DELTAS: Final = (10**9, -(10**18), 2**63, -(2**64) + 1, 2**64)
@@ -64,8 +65,16 @@ class _FencedWalk:
     def containers(self, body: bytes, signal: Signal) -> Any:
         return self.walk.containers(_fenced(body), signal)
 
+    def redact(self, body: bytes, signal: Signal, policy: RedactionPolicy) -> Any:
+        fenced = _fenced(body)
+        done = self.walk.redact(fenced, signal, policy)
+        if done is None or done.unwrap().request is not fenced:
+            return done
+        return done.map(lambda redacted: attrs.evolve(redacted, request=body))
+
 
 _ROADS: Final = Roads(_FencedWalk(CompiledWalk()))
+_POLICIES: Final = mixed_policies()
 
 
 def _seeds() -> list[bytes]:
@@ -87,6 +96,7 @@ def _check(data: bytes) -> None:
     delta_ns = _DELTAS[drawn % len(_DELTAS)]
     _ROADS.all(body, chosen)
     _ROADS.shift(body, chosen, delta_ns)
+    _ROADS.redact(body, chosen, _POLICIES[drawn % len(_POLICIES)])
     for signal in SIGNALS:
         _ROADS.scan(body, signal, limits)
 

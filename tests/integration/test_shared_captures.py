@@ -16,6 +16,7 @@ from returns.result import Failure
 from otlp_capture import otlp
 from otlp_capture.otlp import SIGNALS, Signal
 from otlp_capture.result import or_raise
+from tests.redactions import mixed_policies
 from tests.roads import Roads, compiled_walk
 from tests.strategies import REQUEST_TYPES
 from tests.walks import messages_in, parse
@@ -168,6 +169,17 @@ def test_both_roads_agree_on_mutations_of_every_request(shared_data: Path) -> No
     for signal, request in every_request(shared_data):
         for _ in range(5):
             roads.all(mutated(request, chance, chance.choice(pieces)), signal)
+
+
+def test_both_roads_redact_every_request_of_every_file_alike(shared_data: Path) -> None:
+    roads, chance = Roads(compiled_walk()), random.Random(0)
+    requests = list(every_request(shared_data))
+
+    for policy in mixed_policies():
+        assert all(roads.redact(request, signal, policy) for signal, request in requests)
+        for signal, request in requests:
+            _, other = chance.choice(requests)
+            roads.redact(mutated(request, chance, other), signal, policy)
 
 
 def mutated(body: bytes, chance: random.Random, other: bytes) -> bytes:

@@ -138,7 +138,8 @@ def test_lengths_of_several_bytes_are_filled_in_at_every_level(
 
 def test_what_lies_between_edits_stays_byte_for_byte(roads: Roads) -> None:
     padded = b"\x8a\x00\x80\x00"
-    dropped = length_delimited(1, length_delimited(1, length_delimited(1, b"k")))
+    attribute = length_delimited(1, length_delimited(1, b"k"))
+    dropped = length_delimited(1, length_delimited(1, attribute))
     request = length_delimited(1, b"\x1a\x00") + padded + dropped + padded
 
     done = roads.kernel.redact(request, "logs", policy(redactor(DROP | {"key": "k"}))).unwrap()
