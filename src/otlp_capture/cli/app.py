@@ -17,6 +17,7 @@ from otlp_capture.cli.importing import import_command
 from otlp_capture.cli.options import JSON_VARIABLE
 from otlp_capture.cli.recording import record, serve
 from otlp_capture.cli.recovering import sessions
+from otlp_capture.cli.redaction import redact
 from otlp_capture.cli.retention import retention
 from otlp_capture.cli.terminal import put, tell_json
 from otlp_capture.otlp.kernel.choice import describe_choice
@@ -71,6 +72,7 @@ def build() -> typer.Typer:
     app.command("export", cls=Command)(export)
     app.add_typer(sessions, name="sessions")
     app.add_typer(retention, name="retention")
+    app.add_typer(redact, name="redact")
     for entry in sorted(entry_points(group=ENTRY_POINTS), key=lambda entry: entry.name):
         app.command(entry.name, cls=Command)(entry.load())
     return app

@@ -33,6 +33,7 @@ from otlp_capture.cli.process import (
     find_program,
     run_to_end,
 )
+from otlp_capture.cli.redaction import RedactOption, chosen_redactor, redaction_lines
 from otlp_capture.cli.terminal import (
     DONE,
     counted_text,
@@ -52,6 +53,7 @@ from otlp_capture.receiver import (
     exporter_environment,
     open_receiver,
 )
+from otlp_capture.redaction import Redactor, redaction_report
 from otlp_capture.result import Failure, Outcome, Success
 from otlp_capture.sessions import (
     CaptureSessionMetadata,
@@ -107,6 +109,7 @@ def record(
     max_request_mib: MaxRequestOption = 20,
     keep_header: KeepHeadersOption = None,
     linger_ms: LingerOption = 20.0,
+    redact: RedactOption = None,
     store: StoreOption = DEFAULT_STORE,
     as_json: JsonOption = False,
 ) -> None:
@@ -121,6 +124,7 @@ def record(
     Example: [bold]otlp-capture record --session checkout -- python app.py[/]
     """
     config = _config(session, description, label, signal, max_size_mb, max_duration_minutes)
+    redactor = chosen_redactor(redact, as_json=as_json, failed=_FAILED_ITSELF)
     shared: dict[str, Any] = {
         "max_body_bytes": max_request_mib << 20,
         "keep_headers": keep_header or (),
@@ -154,12 +158,12 @@ def record(
         if isinstance(stopped, Failure):
             return stopped
         if isinstance(ended, Success):
-            _report(stopped.unwrap(), receiver, as_json=as_json)
+            _report(stopped.unwrap(), receiver, redactor, as_json=as_json)
         return ended
 
     run_with(
         store,
-        capture_service(_capture_settings(linger_ms, max_request_mib)),
+        capture_service(_capture_settings(linger_ms, max_request_mib, redactor)),
         OtlpCaptureServiceTag,
         work,
         as_json=as_json,
@@ -190,6 +194,7 @@ def serve(
     max_request_mib: MaxRequestOption = 20,
     keep_header: KeepHeadersOption = None,
     linger_ms: LingerOption = 20.0,
+    redact: RedactOption = None,
     store: StoreOption = DEFAULT_STORE,
     as_json: JsonOption = False,
 ) -> None:
@@ -202,6 +207,7 @@ def serve(
     Example: [bold]otlp-capture serve --session checkout --http-port 4318 --grpc-port 4317[/]
     """
     config = _config(session, description, label, signal, max_size_mb, max_duration_minutes)
+    redactor = chosen_redactor(redact, as_json=as_json)
     shared: dict[str, Any] = {
         "host": host,
         "max_body_bytes": max_request_mib << 20,
@@ -227,12 +233,12 @@ def serve(
             stopped = await capture.stop_capture(session)
         if isinstance(stopped, Failure):
             return stopped
-        _report(stopped.unwrap(), receiver, as_json=as_json)
+        _report(stopped.unwrap(), receiver, redactor, as_json=as_json)
         return Success(DONE)
 
     run_with(
         store,
-        capture_service(_capture_settings(linger_ms, max_request_mib)),
+        capture_service(_capture_settings(linger_ms, max_request_mib, redactor)),
         OtlpCaptureServiceTag,
         work,
         as_json=as_json,
@@ -268,13 +274,15 @@ def _config(
     )
 
 
-def _capture_settings(linger_ms: float, max_request_mib: int) -> CaptureSettings:
+def _capture_settings(
+    linger_ms: float, max_request_mib: int, redactor: Redactor | None
+) -> CaptureSettings:
     if not (math.isfinite(linger_ms) and 0 <= linger_ms <= _MAX_LINGER_MS):
         raise typer.BadParameter(
             f"{linger_ms} is not in the range 0<=x<={_MAX_LINGER_MS:g}", param_hint="--linger-ms"
         )
     limits = Limits(max_bytes=max_request_mib << 20)
-    return CaptureSettings(linger_s=linger_ms / 1000, limits=limits)
+    return CaptureSettings(linger_s=linger_ms / 1000, limits=limits, redaction=redactor)
 
 
 async def _start_or_take_up(
@@ -316,15 +324,24 @@ def _announce(metadata: CaptureSessionMetadata, receiver: Receiver, *, as_json: 
     tell(f"Recording into session {metadata.session_id}: {', '.join(addresses)}. Ctrl-C ends it.")
 
 
-def _report(metadata: CaptureSessionMetadata, receiver: Receiver, *, as_json: bool) -> None:
+def _report(
+    metadata: CaptureSessionMetadata,
+    receiver: Receiver,
+    redactor: Redactor | None,
+    *,
+    as_json: bool,
+) -> None:
     refused = receiver.tally.refused
     if as_json:
-        print_json({**metadata_document(metadata), "refused": dict(refused)})
+        redacted = {} if redactor is None else {"redacted": redaction_report(redactor)}
+        print_json({**metadata_document(metadata), "refused": dict(refused), **redacted})
         return
     tell(summary(metadata))
     if metadata.end_reason not in {None, "stopped"}:
         tell(f"The session reached its limit ({metadata.end_reason}) and took no more.")
     for reason, count in sorted(refused.items()):
         tell(f"{counted_text(count, 'request')} refused: {reason}")
+    for line in () if redactor is None else redaction_lines(redactor):
+        tell(line)
     if not metadata.captured_requests:
         tell("Nothing was kept. Does it export OTLP as it is told to, and flush at its end?")
