@@ -8,14 +8,14 @@ from typing import Any
 
 import anyio
 import pytest
-from returns.result import Success
+from returns.result import Failure, Success
 
 from otlp_capture import otlp
 from otlp_capture.capture import CaptureSettings
 from otlp_capture.clock import SYSTEM_CLOCK
 from otlp_capture.layer import open_runtime
 from otlp_capture.otlp import PLACES, SIGNALS, Encoding, Signal
-from otlp_capture.redaction import Redactor, redaction_report
+from otlp_capture.redaction import RedactionFailed, Redactor, RuleSet, redaction_report
 from otlp_capture.result import or_raise
 from otlp_capture.storage import S3StorageTag, local_storage
 from tests.captures import CONFIG, held, opened_capture
@@ -135,6 +135,41 @@ async def test_facts_are_those_of_what_is_kept(tmp_path: Path) -> None:
     manifest = json.loads(gzip.decompress(path.read_bytes()))
     assert [segment["services"] for segment in manifest["segments"]] == [["***"]]
     assert b"cart" not in stored_bytes(tmp_path)
+
+
+class _Broken(Redactor):
+    def redact(self, request: bytes, signal: Signal) -> Any:
+        del request, signal
+        return Failure(RedactionFailed("it is broken"))
+
+
+async def test_what_cannot_be_redacted_is_refused_and_kept_nowhere(tmp_path: Path) -> None:
+    settings = CaptureSettings(linger_s=0.0, redaction=_Broken(RuleSet()))
+    async with open_runtime(local_storage(str(tmp_path)), S3StorageTag) as opened:
+        (storage,) = or_raise(opened)
+        async with opened_capture(storage, SYSTEM_CLOCK, settings) as capture:
+            or_raise(await capture.start_capture(CONFIG))
+            body = small_request("logs", text=SECRET)
+            refused = await capture.capture_otlp_data("s", body, "logs")
+            stopped = or_raise(await capture.stop_capture("s"))
+
+        assert refused == Failure(RedactionFailed("it is broken"))
+        assert stopped.captured_requests == 0
+        assert await held(storage) == []
+    assert SECRET.encode() not in stored_bytes(tmp_path)
+
+
+async def test_what_grows_beyond_what_a_session_keeps_is_refused(tmp_path: Path) -> None:
+    text = "a" * 3_000
+    rule = {"on": "body", "action": "mask", "pattern": "a", "replacement": "b" * 90_000}
+    settings = CaptureSettings(linger_s=0.0, redaction=redactor(rule))
+    async with open_runtime(local_storage(str(tmp_path)), S3StorageTag) as opened:
+        (storage,) = or_raise(opened)
+        async with opened_capture(storage, SYSTEM_CLOCK, settings) as capture:
+            or_raise(await capture.start_capture(CONFIG))
+            refused = await capture.capture_otlp_data("s", small_request("logs", text=text), "logs")
+
+    assert isinstance(refused.failure(), RedactionFailed)
 
 
 async def test_threads_count_together() -> None:
