@@ -14,6 +14,7 @@ from benchmarks.gzip_members import compressing, inflating
 from benchmarks.harness import QUICK, THOROUGH, Case, Effort, Measured, measure
 from benchmarks.intake import taking_in
 from benchmarks.json_text import decoding, encoding
+from benchmarks.redaction import redacting
 from benchmarks.report import as_document, describe_memory, introduce, print_subjects
 from benchmarks.requests import Sample, large_samples, small_sample
 from benchmarks.sessions import storing
@@ -33,6 +34,7 @@ SUBJECTS: Final[dict[str, _Cases]] = {
     "shift": _anywhere(SHIFT.cases),
     "remap": _anywhere(REMAP.cases),
     "select": _anywhere(SELECT.cases),
+    "redact": _anywhere(redacting),
     "decode": _anywhere(decoding),
     "encode": _anywhere(encoding),
     "compress": _anywhere(compressing),

@@ -9,6 +9,8 @@ import pytest
 from otlp_capture import otlp
 from otlp_capture.result import or_raise
 from tests.command_line import Shell, send
+from tests.export_requests import PROTOBUF
+from tests.raw_http import post
 from tests.small_requests import small_request
 
 SECRET = "S3CRET"
@@ -36,7 +38,10 @@ def lines(*texts: str) -> str:
 
 
 def test_what_is_served_is_redacted_and_reported(shell: Shell) -> None:
-    requests = [small_request("logs", text=text) for text in ("plain", SECRET, SECRET)]
+    requests = [
+        post("/v1/logs", small_request("logs", text=text), PROTOBUF)
+        for text in ("plain", SECRET, SECRET)
+    ]
     with shell.serving("--session", "s", "--redact", "rules.toml") as serving:
         assert send(serving.port, *requests) == [200, 200, 200]
         ended = serving.end()
