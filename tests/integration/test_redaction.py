@@ -11,13 +11,13 @@ import pytest
 from returns.result import Failure, Success
 
 from otlp_capture import otlp
-from otlp_capture.capture import CaptureSettings
+from otlp_capture.capture import CaptureSettings, intake
 from otlp_capture.clock import SYSTEM_CLOCK
 from otlp_capture.layer import open_runtime
-from otlp_capture.otlp import PLACES, SIGNALS, Encoding, Signal
+from otlp_capture.otlp import PLACES, SIGNALS, Encoding, Limits, Signal
 from otlp_capture.redaction import RedactionFailed, Redactor, RuleSet, redaction_report
 from otlp_capture.result import or_raise
-from otlp_capture.storage import S3StorageTag, local_storage
+from otlp_capture.storage import S3Storage, S3StorageTag, local_storage
 from tests.captures import CONFIG, held, opened_capture
 from tests.redactions import full_request, redactor
 from tests.small_requests import small_request
@@ -159,16 +159,20 @@ async def test_what_cannot_be_redacted_is_refused_and_kept_nowhere(tmp_path: Pat
     assert SECRET.encode() not in stored_bytes(tmp_path)
 
 
-async def test_what_grows_beyond_what_a_session_keeps_is_refused(tmp_path: Path) -> None:
-    text = "a" * 3_000
-    rule = {"on": "body", "action": "mask", "pattern": "a", "replacement": "b" * 90_000}
+async def test_what_grows_beyond_what_a_session_keeps_is_refused(
+    memory: S3Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake, "STORED_LIMITS", Limits(max_bytes=450))
+    rule = {"on": "body", "action": "mask", "pattern": "a", "replacement": "b" * 256}
     settings = CaptureSettings(linger_s=0.0, redaction=redactor(rule))
-    async with open_runtime(local_storage(str(tmp_path)), S3StorageTag) as opened:
-        (storage,) = or_raise(opened)
-        async with opened_capture(storage, SYSTEM_CLOCK, settings) as capture:
-            or_raise(await capture.start_capture(CONFIG))
-            refused = await capture.capture_otlp_data("s", small_request("logs", text=text), "logs")
+    async with opened_capture(memory, SYSTEM_CLOCK, settings) as capture:
+        or_raise(await capture.start_capture(CONFIG))
+        kept, refused = [
+            await capture.capture_otlp_data("s", small_request("logs", text=text), "logs")
+            for text in ("a", "aa")
+        ]
 
+    assert isinstance(kept, Success)
     assert isinstance(refused.failure(), RedactionFailed)
 
 

@@ -1,6 +1,7 @@
 """The compiled redaction is the same function as the road through messages."""
 
 from typing import Any, TypeAlias
+from weakref import ref
 
 import pytest
 from hypothesis import given
@@ -130,7 +131,7 @@ def test_lengths_of_several_bytes_are_filled_in_at_every_level(
         set_value(record.body, {"a": "x" * size, "b": ["y" * size]})
         set_value(record.attributes.add(key="k").value, "z" * size)
         rule = {"on": list(PLACES), "action": "mask", "pattern": "[xyz]{1,10}"}
-        for replacement in ("", "?" * 300):
+        for replacement in ("", "?" * 256):
             uses = redactor({**rule, "replacement": replacement}, max_value_bytes=1 << 20)
 
             assert roads.redact(message.SerializeToString(), "logs", policy(uses))
@@ -160,3 +161,13 @@ def test_groups_and_what_repeats_and_what_is_torn_are_handed_over(
     roads: Roads, body: bytes
 ) -> None:
     assert roads.kernel.redact(body, "logs", policy(redactor(DROP))) is None
+
+
+def test_what_is_remembered_of_a_policy_goes_with_it(roads: Roads) -> None:
+    uses = policy(redactor(HASH, DROP))
+    remembered = ref(uses)
+    roads.redact(full_request("logs", "secret"), "logs", uses)
+
+    del uses
+
+    assert remembered() is None

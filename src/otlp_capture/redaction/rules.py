@@ -13,6 +13,7 @@ UnknownFields: TypeAlias = Literal["drop", "keep"]
 
 ACTIONS: Final[tuple[RedactionAction, ...]] = get_args(RedactionAction)
 DEFAULT_REPLACEMENT: Final = "***"
+MAX_REPLACEMENT: Final = 256
 DEFAULT_MAX_VALUE_BYTES: Final = 64 * 1024
 MIN_KEY_BYTES: Final = 16
 MAX_KEY_BYTES: Final = 64
@@ -109,6 +110,8 @@ def _problem(rule: Rule, *, has_key: bool) -> tuple[str, object, str] | None:
         return "pattern", rule.patterns[0].pattern, f"none for {rule.action}; it is for mask"
     if rule.action != "mask" and rule.replacement != DEFAULT_REPLACEMENT:
         return "replacement", rule.replacement, f"none for {rule.action}; it is for mask"
+    if len(rule.replacement) > MAX_REPLACEMENT:
+        return "replacement", rule.replacement, f"at most {MAX_REPLACEMENT} letters"
     if rule.action == "hash" and not has_key:
         return "action", "hash", "a hash only where [hash_key] says where the key is"
     return None

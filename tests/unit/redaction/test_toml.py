@@ -82,6 +82,11 @@ def test_an_empty_file_redacts_unknown_fields_alone(tmp_path: Path) -> None:
         (['on = "span"', 'action = "drop"', 'pattern = "a"'], "pattern", "a"),
         (['on = "span"', 'action = "drop"', 'replacement = "a"'], "replacement", "a"),
         (['on = "span"', 'action = "drop"', "replacement = 1"], "replacement", 1),
+        (
+            ['on = "span"', 'action = "mask"', 'pattern = "a"', f'replacement = "{"b" * 257}"'],
+            "replacement",
+            "b" * 257,
+        ),
         (['on = "span"', 'action = "drop"', 'name = ""'], "name", ""),
         (['on = "span"', 'action = "drop"', 'name = "first"'], "name", "first"),
         (['on = "span"', 'action = "drop"', 'name = "default"'], "name", "default"),

@@ -1,6 +1,8 @@
 """What the compiled redaction asks of Python: which key is what, and what becomes of a value."""
 
+from threading import Lock
 from typing import Final
+from weakref import ref
 
 from otlp_capture.otlp.errors import InvalidRequest
 from otlp_capture.otlp.kernel.redact import (
@@ -34,7 +36,7 @@ class MalformedValue(Exception):  # noqa: N818 - it says what was met
 
 
 class Lookup:
-    """What a policy says of keys, for as long as the policy lives.
+    """What a policy says of keys, for as long as the policy lives; threads may share it.
 
     Args:
         policy: which measures are taken where; it must not change.
@@ -45,7 +47,9 @@ class Lookup:
     """
 
     def __init__(self, policy: Policy) -> None:
-        self._policy: Final = policy
+        # Whoever keeps lookups by policy must not keep the policy by its lookup.
+        self._policy: Final = ref(policy)
+        self._lock: Final = Lock()
         self._names: Final[list[str]] = []
         self.measures: Final[list[tuple[Measure, ...]]] = [()]
         self._numbers: Final[dict[tuple[Measure, ...], int]] = {}
@@ -68,7 +72,9 @@ class Lookup:
         return whole
 
     def _decide(self, place: int, key: str) -> int:
-        return self._verdict(self._policy.at(PLACES[place - 1], key))
+        policy = self._policy()
+        assert policy is not None, "whoever redacts by it holds it"
+        return self._verdict(policy.at(PLACES[place - 1], key))
 
     def _verdict(self, measures: tuple[Measure, ...]) -> int:
         """Return whether values stay, are to be looked at, or under which number they go."""
@@ -79,16 +85,16 @@ class Lookup:
             return self._asking(measures)
         if first.action == "allow":
             return KEEP_VALUE
-        if first.name not in self._names:
-            self._names.append(first.name)
-        return self._names.index(first.name)
+        with self._lock:
+            if first.name not in self._names:
+                self._names.append(first.name)
+            return self._names.index(first.name)
 
     def _asking(self, measures: tuple[Measure, ...]) -> int:
-        number = self._numbers.get(measures)
-        if number is None:
-            # The list grows first: threads share it, and a number that is known must be there.
-            self.measures.append(measures)
-            number = self._numbers[measures] = len(self.measures) - 1
+        with self._lock:
+            number = self._numbers.setdefault(measures, len(self.measures))
+            if number == len(self.measures):
+                self.measures.append(measures)
         takes_all = measures[-1].is_met is None and measures[-1].action in ("drop", "hash")
         return number + (ASK_FOR_VALUE if takes_all else ASK_FOR_TEXT)
 
