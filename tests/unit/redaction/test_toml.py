@@ -1,12 +1,14 @@
 """Rules as a TOML file has them, and what is said of one that is wrong."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from otlp_capture.otlp import ATTRIBUTE_PLACES
+from otlp_capture.otlp import ATTRIBUTE_PLACES, PLACES
 from otlp_capture.redaction import (
+    PRESETS,
     HashKeyMissing,
     InvalidRule,
     InvalidRuleSetting,
@@ -164,3 +166,14 @@ def test_a_file_that_is_none_is_unreadable(tmp_path: Path, content: bytes | None
 
     assert isinstance(error, RulesUnreadable)
     assert str(path) in error.message
+
+
+def test_the_example_of_the_documentation_is_a_file_of_rules(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "redaction.md").read_text()
+    (example,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+
+    read = or_raise(loaded(tmp_path, example, OTLP_REDACTION_KEY=KEY)).rules
+
+    assert [rule.action for rule in read.rules] == ["allow", "drop", "hash", "drop", "mask"]
+    assert {f"`{name}`" for name in PRESETS} <= set(re.findall(r"`\w+`", page))
+    assert all(f"`{place}`" in page for place in PLACES)
