@@ -42,6 +42,8 @@ from otlp_capture.receiver import Receiver as Receiver
 from otlp_capture.receiver import exporter_environment as exporter_environment
 from otlp_capture.receiver import open_http_receiver as open_http_receiver
 from otlp_capture.receiver import open_receiver as open_receiver
+from otlp_capture.redaction import Redactor as Redactor
+from otlp_capture.redaction import load_redactor as load_redactor
 from otlp_capture.result import Failure as Failure
 from otlp_capture.result import Outcome as Outcome
 from otlp_capture.result import OutcomeFailed as OutcomeFailed
@@ -104,6 +106,7 @@ __all__ = [
     "RetentionServiceTag",
     "RingConfig",
     "RingStatus",
+    "Redactor",
     "S3Config",
     "S3Storage",
     "S3StorageTag",
@@ -123,6 +126,7 @@ __all__ = [
     "import_file",
     "import_folder",
     "import_objects",
+    "load_redactor",
     "local_storage",
     "memory_storage",
     "merge",

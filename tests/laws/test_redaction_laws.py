@@ -3,15 +3,18 @@
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from otlp_capture import otlp
 from otlp_capture.otlp import ATTRIBUTE_PLACES, PLACES, TEXT_PLACES, Signal
 from otlp_capture.otlp.messages import request_table
 from otlp_capture.otlp.places import place_of
+from otlp_capture.otlp.redact import redact_by_parsing
 from otlp_capture.otlp.tables import reachable_from
-from otlp_capture.redaction import Redactor
+from otlp_capture.otlp.wire import count_hidden_values, holds_unknown_fields
+from otlp_capture.redaction import Redactor, RuleSet
+from otlp_capture.redaction.policy import RulePolicy
 from otlp_capture.redaction.toml import read_rules
 from otlp_capture.result import or_raise
 from tests.redactions import (
@@ -23,7 +26,8 @@ from tests.redactions import (
     texts_in,
     with_attributes,
 )
-from tests.strategies import length_delimited, otlp_requests
+from tests.roads import is_sound
+from tests.strategies import length_delimited, mutations, otlp_requests
 from tests.walks import messages_in, parse, without_unknown_fields
 
 Case: TypeAlias = tuple[Signal, bytes]
@@ -146,6 +150,19 @@ def test_a_text_that_a_later_one_hides_is_not_kept_either() -> None:
     assert b"S3CRET" not in done.request
     assert parse(done.request, "traces") == parse(request, "traces")
     assert done.counts == {("repeated_fields", "drop"): 1}
+
+
+@given(mutations(otlp_requests()))
+def test_nothing_is_left_that_no_rule_could_see(case: Case) -> None:
+    signal, body = case
+    assume(is_sound(body, signal))
+
+    once = or_raise(redact_by_parsing(body, signal, RulePolicy(RuleSet()))).request
+
+    assert count_hidden_values(once, request_table(signal)) == 0
+    assert not holds_unknown_fields(once, request_table(signal))
+    assert parse(once, signal) == without_unknown_fields(parse(body, signal))
+    assert or_raise(redactor().redact(once, signal)).request is once
 
 
 def test_every_list_of_attributes_is_a_place_of_its_own() -> None:

@@ -5,7 +5,7 @@ from typing import Final, Literal, TypeAlias, get_args
 
 import attrs
 
-from otlp_capture.otlp import ATTRIBUTE_PLACES, Place, RedactionAction
+from otlp_capture.otlp import ATTRIBUTE_PLACES, PLACES, Place, RedactionAction
 from otlp_capture.redaction.errors import InvalidRule, InvalidRuleSetting
 from otlp_capture.result import Failure, Outcome, Success
 
@@ -95,8 +95,10 @@ def check_rules(rules: RuleSet) -> Outcome[RuleSet, InvalidRule | InvalidRuleSet
 
 def _problem(rule: Rule, *, has_key: bool) -> tuple[str, object, str] | None:
     """Return the field of a rule that is wrong, what stands there, and what is allowed."""
-    if not rule.on:
-        return "on", None, "one place at least"
+    if rule.action not in ACTIONS:
+        return "action", rule.action, ", ".join(ACTIONS)
+    if not rule.on or not set(rule.on) <= set(PLACES):
+        return "on", ", ".join(rule.on) or None, f"one or more of {', '.join(PLACES)}"
     unkeyed = [place for place in rule.on if place not in _KEYED_PLACES]
     if rule.keys and unkeyed:
         allowed = f"no key on {', '.join(unkeyed)}; only attributes and bodies have keys"

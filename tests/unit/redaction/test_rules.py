@@ -1,12 +1,12 @@
 """What the rules do with a value."""
 
 import hashlib
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from otlp_capture.otlp import SIGNALS, Signal
-from otlp_capture.redaction import Rule, RuleSet, redaction_report, redactor_of
+from otlp_capture.redaction import InvalidRule, Rule, RuleSet, redaction_report, redactor_of
 from otlp_capture.result import or_raise
 from tests.redactions import (
     KEY,
@@ -272,6 +272,21 @@ def test_rules_can_be_values() -> None:
 
     assert attributes_in(done.request, "logs") == {"l": "w"}
     assert done.counts == {("n", "drop"): 1}
+
+
+@pytest.mark.parametrize(
+    ("rule", "field"),
+    [
+        (Rule(name="n", on=("log",), action=cast("Any", "erase")), "action"),
+        (Rule(name="n", on=(cast("Any", "spam"),), action="drop"), "on"),
+        (Rule(name="n", on=(), action="drop"), "on"),
+    ],
+)
+def test_rules_that_are_none_redact_nothing(rule: Rule, field: str) -> None:
+    error = redactor_of(RuleSet(rules=(rule,))).failure()
+
+    assert isinstance(error, InvalidRule)
+    assert (error.rule, error.field) == (1, field)
 
 
 def test_what_cannot_be_read_is_refused_without_a_word_of_its_content() -> None:
