@@ -15,10 +15,16 @@ from otlp_capture.otlp import DEFAULT_LIMITS, Dialect, Limits, RequestTooLarge, 
 from otlp_capture.otlp.json_decode import decode_by_parsing, parse_text, request_from_json
 from otlp_capture.otlp.json_encode import encode_by_parsing
 from otlp_capture.otlp.messages import request_table
-from tests.laws.test_kernel_laws import mutations
 from tests.memory import mebibytes_for
 from tests.roads import compiled_walk
-from tests.strategies import any_times, any_value_bytes, length_delimited, otlp_requests, varint
+from tests.strategies import (
+    any_times,
+    any_value_bytes,
+    length_delimited,
+    mutations,
+    otlp_requests,
+    varint,
+)
 
 Case: TypeAlias = tuple[Signal, bytes]
 Text: TypeAlias = tuple[Signal, str]
@@ -464,7 +470,7 @@ class TestEncoding:
 
         encodes_alike(kernel, request, signal)
 
-    @given(mutations())
+    @given(mutations(requests))
     def test_the_roads_agree_on_mutated_bytes(self, kernel: Any, case: Case) -> None:
         signal, body = case
 
