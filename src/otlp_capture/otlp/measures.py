@@ -17,7 +17,7 @@ Tally: TypeAlias = Mapping[tuple[str, str], int]
 UNKNOWN_FIELDS: Final = ("unknown_fields", "drop")
 """Under which unknown fields that were left out are counted."""
 REPEATED_FIELDS: Final = ("repeated_fields", "drop")
-"""Under which values are counted that a later one of the same field hides from every parser."""
+"""Under which a request is counted that held values hidden by a later one of the same field."""
 TOO_LONG: Final = "too_long"
 """What is counted where a value was left out because it is too long to be searched."""
 

@@ -6,7 +6,7 @@ from otlp_capture.otlp.measures import REPEATED_FIELDS, Policy, Redacted
 from otlp_capture.otlp.messages import parse_request, request_table, to_bytes
 from otlp_capture.otlp.redact_values import Editing
 from otlp_capture.otlp.signals import Signal
-from otlp_capture.otlp.wire import count_hidden_values
+from otlp_capture.otlp.wire import hides_values
 from otlp_capture.result import Failure, Outcome, Success
 
 
@@ -39,8 +39,8 @@ def redact_by_parsing(
     message, table = parsed.unwrap(), request_table(signal)
     editing = Editing(policy)
     # What the parser overwrote no rule has seen: it must not be stored either.
-    if to_bytes(message) != request:
-        editing.count(REPEATED_FIELDS, count_hidden_values(request, table))
+    if to_bytes(message) != request and hides_values(request, table):
+        editing.count(REPEATED_FIELDS)
     editing.edit_message(message, table)
     if not editing.counts:
         return Success(Redacted(request, {}))

@@ -32,9 +32,8 @@ class Editing:
 
     def count(self, what: tuple[str, str], times: int = 1) -> None:
         """Note that something was done."""
-        if times:
-            self.counts[what] += times
-            self.changes += times
+        self.counts[what] += times
+        self.changes += times
 
     def edit_message(self, message: Message, table: MessageTable) -> None:
         """Redact a message that is no attribute and no value, in place."""

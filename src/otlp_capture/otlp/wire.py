@@ -121,8 +121,8 @@ def holds_unknown_fields(body: bytes, table: MessageTable) -> bool:
     return any(item.field is None for item in _walk(body, table))
 
 
-def count_hidden_values(body: bytes, table: MessageTable) -> int:
-    """Count the values that stand in *body* before or beside one that a parser takes for them.
+def hides_values(body: bytes, table: MessageTable) -> bool:
+    """Say whether a value stands in *body* that no parser returns.
 
     Of a singular field, and of a oneof, a parser keeps the last, or merges what stands there.
 
@@ -130,7 +130,6 @@ def count_hidden_values(body: bytes, table: MessageTable) -> int:
         body: well-formed.
         table: its message.
     """
-    count = 0
     around: list[tuple[int, set[str]]] = [(len(body) + 1, set())]
     for item in _walk(body, table):
         while item.offset >= around[-1][0]:
@@ -138,13 +137,14 @@ def count_hidden_values(body: bytes, table: MessageTable) -> int:
         field = item.field
         if field is None:
             continue
+        name, stood = field.oneof or field.name, around[-1][1]
+        if name in stood:
+            return True
         if not field.is_repeated:
-            stood = around[-1][1]
-            count += (field.oneof or field.name) in stood
-            stood.add(field.oneof or field.name)
+            stood.add(name)
         if field.kind == "message":
             around.append((item.end, set()))
-    return count
+    return False
 
 
 def path_to(body: bytes, table: MessageTable, offset: int) -> str:
