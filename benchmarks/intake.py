@@ -43,7 +43,7 @@ def taking_in(samples: Iterable[Sample]) -> Iterator[Case]:
 
 
 def _prepared(came: ClientRequest) -> bytes:
-    return or_raise(prepare(came, _ARRIVAL, DEFAULT_LIMITS, is_compressed=True)).member
+    return or_raise(prepare(came, _ARRIVAL, DEFAULT_LIMITS, None, is_compressed=True)).member
 
 
 def _by_zlib(came: ClientRequest) -> bytes:

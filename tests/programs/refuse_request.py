@@ -30,7 +30,7 @@ def main(file: str, content_encoding: str, cut_up_to: str = "") -> None:
     began = time.process_time()
     for end in ends:
         came = ClientRequest(body[:end], "traces", "protobuf", content_encoding)
-        outcome = prepare(came, Arrival(1, 1), DEFAULT_LIMITS, is_compressed=True)
+        outcome = prepare(came, Arrival(1, 1), DEFAULT_LIMITS, None, is_compressed=True)
     took = time.process_time() - began
     name = type(outcome.failure()).__name__
     sys.stdout.write(json.dumps([name, peak_bytes() - idle, took]))

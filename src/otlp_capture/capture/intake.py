@@ -48,7 +48,7 @@ def prepare(
     came: ClientRequest,
     arrival: Arrival,
     limits: Limits,
-    redactor: Redactor | None = None,
+    redactor: Redactor | None,
     *,
     is_compressed: bool,
 ) -> Outcome[NewFrame, RequestRefused]:
@@ -61,7 +61,7 @@ def prepare(
         came: the request.
         arrival: when it came.
         limits: what it may cost.
-        redactor: takes out of it what must not be kept.
+        redactor: takes out of it what must not be kept; None: nothing has to be.
         is_compressed: whether the frame is to be compressed.
 
     Fails with:
