@@ -6,9 +6,9 @@ from datetime import datetime
 import attrs
 
 from otlp_capture.result import Fault
-from otlp_replay.delivery import Delivery
+from otlp_capture.sending import Delivery, DeliveryOutcome
 from otlp_replay.errors import ReplayError
-from otlp_replay.model import DeliveryOutcome, ReplayStatus
+from otlp_replay.model import ReplayStatus
 
 _log = logging.getLogger(__name__)
 

@@ -3,19 +3,18 @@
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final, Literal, TypeAlias, cast, get_args
-from urllib.parse import urlsplit
 
 import attrs
 
 from otlp_capture.capture import InvalidConfig
 from otlp_capture.otlp import SIGNALS, Encoding, Signal
 from otlp_capture.result import Failure, Outcome, Success
+from otlp_capture.sending import DeliveryOutcome, RetryPolicy, is_endpoint_url
 from otlp_replay.errors import ReplayError
 
 TimestampAdjustment: TypeAlias = Literal["none", "relative", "current"]
 Protocol: TypeAlias = Literal["http/protobuf", "http/json"]
 ReplayState: TypeAlias = Literal["pending", "running", "completed", "failed"]
-DeliveryOutcome: TypeAlias = Literal["delivered", "rejected", "failed", "unknown", "not_sent"]
 
 ENCODINGS: Final[Mapping[Protocol, Encoding]] = {
     "http/protobuf": "protobuf",
@@ -25,26 +24,6 @@ ENCODINGS: Final[Mapping[Protocol, Encoding]] = {
 _SLOWEST, _FASTEST = 0.01, 1000.0
 _LONGEST_S: Final = 86_400.0
 _MOST_BYTES: Final = 1 << 31
-
-
-@attrs.frozen(kw_only=True)
-class RetryPolicy:
-    """How long a request is tried. Source: OTLP specification, OTLP/HTTP Throttling.
-
-    Where the target asks for a longer wait than the backoff, it gets it; one that ends after
-    *max_elapsed_s* is not begun.
-
-    Attributes:
-        max_attempts: how often it is sent at the most.
-        max_elapsed_s: after this time no further attempt begins, in seconds.
-        initial_backoff_s: the wait before the second attempt, in seconds; it doubles each time.
-        max_backoff_s: the longest wait that this side chooses, in seconds.
-    """
-
-    max_attempts: int = 5
-    max_elapsed_s: float = 60.0
-    initial_backoff_s: float = 1.0
-    max_backoff_s: float = 30.0
 
 
 @attrs.frozen(kw_only=True)
@@ -85,7 +64,7 @@ class ReplayConfig:
     request_timeout_s: float = 10.0
     max_request_bytes: int = 64 << 20
     max_response_bytes: int = 4 << 20
-    retry: RetryPolicy = RetryPolicy()
+    retry: RetryPolicy = RetryPolicy()  # noqa: RUF009 - it is frozen
 
     @property
     def signals(self) -> tuple[Signal, ...]:
@@ -103,17 +82,6 @@ def check_config(config: ReplayConfig) -> Outcome[ReplayConfig, InvalidConfig]:
     return Success(config) if problem is None else Failure(problem)
 
 
-def base_url(target_endpoint: str) -> str:
-    """Return an endpoint's base, without the path of a signal.
-
-    >>> base_url("http://localhost:4318/v1/traces")
-    'http://localhost:4318'
-    """
-    base = target_endpoint.rstrip("/")
-    paths = (f"/v1/{signal}" for signal in SIGNALS)
-    return base.removesuffix(next(filter(base.endswith, paths), ""))
-
-
 def _problems(config: ReplayConfig) -> Iterator[InvalidConfig]:
     speed = config.speed_multiplier
     if speed != "max" and not _is_between(speed, _SLOWEST, _FASTEST):
@@ -127,7 +95,7 @@ def _problems(config: ReplayConfig) -> Iterator[InvalidConfig]:
         yield InvalidConfig("protocol", config.protocol, "it is http/protobuf or http/json")
     if not config.signals:
         yield InvalidConfig("the choice of signals", "none", "replay traces, metrics or logs")
-    if not _is_http_url(config.target_endpoint):
+    if not is_endpoint_url(config.target_endpoint, ("http", "https")):
         allowed = "it is a URL such as http://127.0.0.1:4318, without credentials"
         yield InvalidConfig("target_endpoint", config.target_endpoint, allowed)
     for field in ("max_in_flight", "max_request_bytes", "max_response_bytes"):
@@ -160,18 +128,6 @@ def _count_problems(field: str, value: object) -> Iterator[InvalidConfig]:
 
 def _is_between(value: object, least: float, most: float) -> bool:
     return type(value) in {int, float} and least <= cast("float", value) <= most
-
-
-def _is_http_url(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        parts.netloc.encode("idna")
-        has_place = bool(parts.hostname) and (parts.port is None or parts.port > 0)
-    except ValueError:
-        return False
-    is_plain = not (parts.username or parts.password or parts.query or parts.fragment)
-    is_written_well = url.isprintable() and " " not in url
-    return parts.scheme in {"http", "https"} and has_place and is_plain and is_written_well
 
 
 @attrs.frozen

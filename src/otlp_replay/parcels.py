@@ -3,29 +3,19 @@
 from typing import Final
 
 import anyio.to_thread
-import attrs
 
 from otlp_capture import otlp
 from otlp_capture.otlp import (
     Encoding,
     InvalidRequest,
     RequestTooLarge,
-    Signal,
     TimestampOutOfRange,
 )
 from otlp_capture.result import Failure, Outcome, Success
+from otlp_capture.sending import Parcel
 from otlp_capture.sessions import StoredRequest
 
 _INLINE_BYTES: Final = 32_768
-
-
-@attrs.frozen
-class Parcel:
-    """A request, ready to be sent."""
-
-    signal: Signal
-    body: bytes
-    record_count: int
 
 
 async def pack(
@@ -53,7 +43,7 @@ async def pack(
         return body
     if len(body.unwrap()) > max_bytes:
         return Failure(RequestTooLarge("bytes", max_bytes))
-    return Success(Parcel(stored.signal, body.unwrap(), stored.frame.record_count))
+    return Success(Parcel(stored.signal, body.unwrap(), stored.frame.record_count, encoding))
 
 
 def _write(

@@ -2,8 +2,7 @@
 
 from typing import Final
 
-from otlp_replay.delivery import Delivery
-from otlp_replay.transport.answers import Answer, NoAnswer
+from otlp_capture.sending import Answer, Delivery, NoAnswer
 
 _SILENT_ATTEMPTS: Final = 5
 _ROUNDS: Final = 16

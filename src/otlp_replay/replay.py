@@ -8,22 +8,30 @@ from anyio.abc import TaskGroup
 
 from otlp_capture.clock import Clock, moment
 from otlp_capture.result import Failure
+from otlp_capture.sending import (
+    Courier,
+    Delivery,
+    Endpoint,
+    Parcel,
+    Transport,
+    base_url,
+    open_http_transport,
+)
 from otlp_capture.sessions import FrameRef, RequestReader, StoredRequest
 from otlp_capture.storage import S3Storage
-from otlp_replay.delivery import Courier, Delivery
 from otlp_replay.errors import IngestionFailure, ReplayError, ReplayInterrupted, as_replay_error
 from otlp_replay.ledger import Ledger
-from otlp_replay.model import ReplayConfig, ReplayStatus
+from otlp_replay.model import ENCODINGS, ReplayConfig, ReplayStatus
 from otlp_replay.pacing import Schedule
-from otlp_replay.parcels import Parcel, pack
+from otlp_replay.parcels import pack
 from otlp_replay.patience import Patience
 from otlp_replay.read_ahead import ReadAhead, reading_ahead
 from otlp_replay.room import Room
-from otlp_replay.transport.http import open_http_transport
-from otlp_replay.transport.protocol import Transport
 
 _IN_FLIGHT_BYTES: Final = 32 << 20
 _HEAD_START_S: Final = 1.0
+SESSION_HEADER: Final = "x-otlp-replay-session"
+"""Marks replayed traffic with the session that it comes from."""
 
 
 class Replay:
@@ -64,7 +72,7 @@ class Replay:
         self._ledger.begin()
         error: ReplayError | None = ReplayInterrupted(self._config.session_id)
         try:
-            async with open_http_transport(self._config, self._clock) as transport:
+            async with open_http_transport(endpoint_of(self._config), self._clock) as transport:
                 with self._all:
                     await self._send_all(transport)
             error = None
@@ -122,7 +130,7 @@ class Replay:
         packed = await pack(
             stored,
             self._shift_ns(schedule, arrival),
-            transport.encoding,
+            ENCODINGS[self._config.protocol],
             max_bytes=self._config.max_request_bytes,
         )
         if isinstance(packed, Failure):
@@ -186,3 +194,14 @@ class Replay:
         self._refs = ()
         self._ledger.close(moment(self._clock.time_ns()), error)
         self.over.set()
+
+
+def endpoint_of(config: ReplayConfig) -> Endpoint:
+    """Return where a replay sends to."""
+    return Endpoint(
+        url=base_url(config.target_endpoint),
+        headers=((SESSION_HEADER, config.session_id),),
+        connections=config.max_in_flight,
+        request_timeout_s=config.request_timeout_s,
+        max_response_bytes=config.max_response_bytes,
+    )

@@ -12,10 +12,18 @@ import attrs
 import pytest
 
 from otlp_capture import otlp
-from otlp_capture.otlp import PartialSuccess, Signal
-from otlp_replay.model import ReplayConfig
-from otlp_replay.transport.answers import Accepted, Answer, NoAnswer, Refused, Unreadable
-from otlp_replay.transport.http import open_http_transport
+from otlp_capture.otlp import Encoding, PartialSuccess, Signal
+from otlp_capture.sending import (
+    Accepted,
+    Answer,
+    Endpoint,
+    NoAnswer,
+    Parcel,
+    Refused,
+    Unreadable,
+    base_url,
+    open_http_transport,
+)
 from tests.clocks import HANGS_AFTER_S, START, VirtualClock, skip
 from tests.servers.processes import free_port
 from tests.servers.target import (
@@ -38,6 +46,7 @@ from tests.servers.target import (
 pytestmark = pytest.mark.anyio
 
 Send = Callable[[Signal, bytes], Any]
+HEADERS = (("x-otlp-replay-session", "checkout"),)
 PART = PartialSuccess(3, "too old")
 PART_BODY = otlp.encode_response("traces", "protobuf", PART)
 JSON = {"Content-Type": "application/json; charset=utf-8"}
@@ -55,11 +64,15 @@ class Departures:
 
 
 @asynccontextmanager
-async def sending(url: str, **settings: Any) -> AsyncIterator[Send]:
+async def sending(
+    url: str, encoding: Encoding = "protobuf", **settings: Any
+) -> AsyncIterator[Send]:
     settings = {"request_timeout_s": HANGS_AFTER_S, **settings}
-    config = ReplayConfig(session_id="checkout", target_endpoint=url, **settings)
-    async with open_http_transport(config, VirtualClock()) as transport:
-        yield lambda signal, body: transport.attempt(signal, body, lambda: None)
+    endpoint = Endpoint(url=base_url(url), headers=HEADERS, **settings)
+    async with open_http_transport(endpoint, VirtualClock()) as transport:
+        yield lambda signal, body: transport.attempt(
+            Parcel(signal, body, 1, encoding), lambda: None
+        )
 
 
 async def answer_to(action: Action, **settings: Any) -> Answer:
@@ -74,15 +87,15 @@ async def answer_to(action: Action, **settings: Any) -> Answer:
 
 class TestRequest:
     @pytest.mark.parametrize(
-        ("protocol", "content_type"),
-        [("http/protobuf", PROTOBUF), ("http/json", "application/json")],
+        ("encoding", "content_type"),
+        [("protobuf", PROTOBUF), ("json", "application/json")],
     )
     async def test_it_is_what_the_specification_asks_for(
-        self, protocol: Any, content_type: str
+        self, encoding: Encoding, content_type: str
     ) -> None:
         async with (
             open_target() as target,
-            sending(f"{target.url}/otlp/v1/logs", protocol=protocol) as send,
+            sending(f"{target.url}/otlp/v1/logs", encoding) as send,
         ):
             assert await send("metrics", b"request") == Accepted()
 
@@ -112,11 +125,12 @@ class TestRequest:
     async def test_it_is_said_to_leave_when_it_does(self, size: int) -> None:
         departures = Departures()
         async with open_target(always(Silence())) as target:
-            config = ReplayConfig(session_id="a", target_endpoint=target.url)
-            async with open_http_transport(config, VirtualClock()) as transport:
+            endpoint = Endpoint(url=target.url)
+            async with open_http_transport(endpoint, VirtualClock()) as transport:
                 with anyio.fail_after(HANGS_AFTER_S):
                     async with anyio.create_task_group() as tasks:
-                        tasks.start_soon(transport.attempt, "logs", bytes(size), departures.depart)
+                        parcel = Parcel("logs", bytes(size), 1)
+                        tasks.start_soon(transport.attempt, parcel, departures.depart)
                         await target.has_received(1)
                         tasks.cancel_scope.cancel()
 

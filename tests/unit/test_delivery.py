@@ -9,11 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otlp_capture.otlp import Encoding, PartialSuccess, Signal
-from otlp_replay.delivery import Courier, Delivery
-from otlp_replay.model import RetryPolicy
-from otlp_replay.parcels import Parcel
-from otlp_replay.transport.answers import Accepted, Answer, NoAnswer, Refused, Unreadable
+from otlp_capture.otlp import PartialSuccess
+from otlp_capture.sending import (
+    Accepted,
+    Answer,
+    Courier,
+    Delivery,
+    NoAnswer,
+    Parcel,
+    Refused,
+    RetryPolicy,
+    Unreadable,
+)
 from tests.clocks import VirtualClock, settled
 
 pytestmark = pytest.mark.anyio
@@ -40,15 +47,14 @@ class Scripted:
 
     def __init__(self, clock: VirtualClock, steps: Sequence[Step]) -> None:
         self.target = "a script"
-        self.encoding: Encoding = "protobuf"
-        self.sent: list[tuple[Signal, bytes]] = []
+        self.sent: list[Parcel] = []
         self.sent_at_s: list[float] = []
         self._clock, self._steps = clock, steps
 
-    async def attempt(self, signal: Signal, body: bytes, depart: Callable[[], None]) -> Answer:
+    async def attempt(self, parcel: Parcel, depart: Callable[[], None]) -> Answer:
         done = len(self.sent)
         step = self._steps[done] if done < len(self._steps) else Step(Accepted())
-        self.sent.append((signal, body))
+        self.sent.append(parcel)
         self.sent_at_s.append(self._clock.monotonic_ns() / 1e9)
         if step.leaves:
             depart()
@@ -158,7 +164,7 @@ class TestDecision:
         attempt = Attempt(Step(BUSY), Step(UNREACHABLE, leaves=False), Step(CUT_OFF))
 
         assert await attempt.to_its_end() == Delivery(outcome="delivered", attempts=4)
-        assert attempt.transport.sent == [("traces", b"request")] * 4
+        assert attempt.transport.sent == [PARCEL] * 4
         assert attempt.heard == [BUSY, UNREACHABLE, CUT_OFF, Accepted()]
 
 

@@ -1,8 +1,7 @@
 """When a target is given up."""
 
-from otlp_replay.delivery import Delivery
+from otlp_capture.sending import Accepted, Delivery, NoAnswer, Refused
 from otlp_replay.patience import Patience
-from otlp_replay.transport.answers import Accepted, NoAnswer, Refused
 
 SILENCE = NoAnswer("nobody there", may_have_arrived=False)
 BUSY = Refused("503", "busy", is_retryable=True)

@@ -11,14 +11,13 @@ from hypothesis import strategies as st
 
 from otlp_capture.capture import InvalidConfig
 from otlp_capture.result import Failure, Success
+from otlp_capture.sending import DeliveryOutcome, base_url
 from otlp_replay.errors import IngestionFailure
 from otlp_replay.model import (
     DeliveryCounts,
-    DeliveryOutcome,
     ReplayConfig,
     ReplayStatus,
     RetryPolicy,
-    base_url,
     check_config,
 )
 

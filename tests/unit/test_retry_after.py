@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otlp_replay.transport.throttling import LONGEST_S, retry_after_s
+from otlp_capture.sending.throttling import LONGEST_S, retry_after_s
 
 NOW = 1_763_861_000_000_000_000
 

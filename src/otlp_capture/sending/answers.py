@@ -1,10 +1,13 @@
 """What a target can say to one attempt."""
 
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import attrs
 
 from otlp_capture.otlp import PartialSuccess
+
+MAX_REASON: Final = 500
+"""More of what a target says is not kept, in characters."""
 
 
 @attrs.frozen
@@ -66,3 +69,8 @@ class NoAnswer:
 
 
 Answer: TypeAlias = Accepted | Refused | Unreadable | NoAnswer
+
+
+def one_line(text: str) -> str:
+    """Return what a target said, short and printable."""
+    return "".join(char if char.isprintable() else " " for char in text)[:MAX_REASON].strip()

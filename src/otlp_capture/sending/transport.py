@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from otlp_capture.otlp import Encoding, Signal
-from otlp_replay.transport.answers import Answer
+from otlp_capture.sending.answers import Answer
+from otlp_capture.sending.parcel import Parcel
 
 
 class Transport(Protocol):
@@ -15,19 +15,13 @@ class Transport(Protocol):
         """Where the requests go, for people."""
         ...
 
-    @property
-    def encoding(self) -> Encoding:
-        """How the bodies are to be written."""
-        ...
-
-    async def attempt(self, signal: Signal, body: bytes, depart: Callable[[], None]) -> Answer:
-        """Send *body* once, and return what came back.
+    async def attempt(self, parcel: Parcel, depart: Callable[[], None]) -> Answer:
+        """Send a request once, and return what came back.
 
         It is bounded in time. Cancelling it leaves no connection behind.
 
         Args:
-            signal: which endpoint takes it.
-            body: the request, in this transport's encoding.
+            parcel: the request.
             depart: called when the first byte is handed to the connection; after that the request
                 may have arrived.
         """

@@ -3,21 +3,21 @@
 Source: OTLP specification 1.11, OTLP/HTTP Response and Throttling.
 """
 
-import random
 from collections.abc import Callable
-from typing import Final
+from typing import Literal, TypeAlias
 
 import anyio
 import attrs
 
 from otlp_capture.clock import Clock
 from otlp_capture.otlp import PartialSuccess
-from otlp_replay.model import DeliveryOutcome, RetryPolicy
-from otlp_replay.parcels import Parcel
-from otlp_replay.transport.answers import Accepted, Answer, NoAnswer, Refused, Unreadable
-from otlp_replay.transport.protocol import Transport
+from otlp_capture.sending.answers import Accepted, Answer, NoAnswer, Refused, Unreadable
+from otlp_capture.sending.parcel import Parcel
+from otlp_capture.sending.retrying import RetryPolicy
+from otlp_capture.sending.transport import Transport
 
-_MOST_DOUBLINGS: Final = 30
+DeliveryOutcome: TypeAlias = Literal["delivered", "rejected", "failed", "unknown", "not_sent"]
+"""What becomes of a request; `not_sent`: it could have been tried further."""
 
 
 @attrs.frozen(kw_only=True)
@@ -83,10 +83,10 @@ class Courier:
                 return settled
             due_ns = self._clock.monotonic_ns() + _ns(self._wait_s(answer))
             if self._attempts >= self._policy.max_attempts or due_ns > give_up_ns:
-                return self._given_up(_reason(answer))
+                return self._given_up(reason_of(answer))
             await self._wait_until(due_ns)
             if self._is_stopped:
-                return self.interrupted(_reason(answer))
+                return self.interrupted(reason_of(answer))
 
     def stop(self) -> None:
         """Try no more: `deliver` returns once the attempt that is under way is over."""
@@ -105,9 +105,7 @@ class Courier:
     async def _attempt(self) -> Answer:
         self._attempts += 1
         try:
-            answer = await self._transport.attempt(
-                self.parcel.signal, self.parcel.body, self._depart
-            )
+            answer = await self._transport.attempt(self.parcel, self._depart)
         finally:
             self.departed.set()
         self._is_underway = False
@@ -127,7 +125,7 @@ class Courier:
 
     def _settled(self, answer: Answer) -> Delivery | None:
         """Return the outcome that *answer* decides; None: it is to be tried again."""
-        records, reason = self.parcel.record_count, _reason(answer)
+        records, reason = self.parcel.record_count, reason_of(answer)
         match answer:
             case Accepted(PartialSuccess(rejected=rejected)) if rejected > 0:
                 return self._decided("rejected", reason, min(rejected, records))
@@ -156,10 +154,11 @@ class Courier:
     def _wait_s(self, answer: Answer) -> float:
         """Return how long to wait: the backoff, or what the target asks for where that is more."""
         asked_s = answer.retry_after_s if isinstance(answer, Refused) else None
-        return max(_backoff_s(self._policy, self._attempts), asked_s or 0.0)
+        return max(self._policy.backoff_s(self._attempts), asked_s or 0.0)
 
 
-def _reason(answer: Answer) -> str:
+def reason_of(answer: Answer) -> str:
+    """Say what stood in the way, or what the target remarked; nothing where there was nothing."""
     match answer:
         case Accepted(partial_success, remark):
             return remark if partial_success is None else _part(partial_success)
@@ -172,13 +171,6 @@ def _reason(answer: Answer) -> str:
 def _part(partial_success: PartialSuccess) -> str:
     rejected, message = partial_success.rejected, partial_success.error_message
     return f"partial success, {rejected:,} records rejected: {message}"
-
-
-def _backoff_s(policy: RetryPolicy, attempts: int) -> float:
-    """Return an exponentially growing wait, of which the upper half is left to chance."""
-    doublings = min(attempts - 1, _MOST_DOUBLINGS)
-    longest = min(policy.initial_backoff_s * 2.0**doublings, policy.max_backoff_s)
-    return longest * random.uniform(0.5, 1.0)  # noqa: S311 - jitter is no secret
 
 
 def _ns(seconds: float) -> int:
