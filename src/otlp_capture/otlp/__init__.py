@@ -44,6 +44,7 @@ from otlp_capture.otlp.responses import decode_status as decode_status
 from otlp_capture.otlp.responses import encode_response as encode_response
 from otlp_capture.otlp.responses import encode_retry_status as encode_retry_status
 from otlp_capture.otlp.responses import encode_status as encode_status
+from otlp_capture.otlp.retry_info import retry_delay_s as retry_delay_s
 from otlp_capture.otlp.scan import scan as scan
 from otlp_capture.otlp.select import select_services as select_services
 from otlp_capture.otlp.shift import shift_timestamps as shift_timestamps
@@ -97,6 +98,7 @@ __all__ = [
     "read_framed",
     "redact",
     "remap_ids",
+    "retry_delay_s",
     "scan",
     "select_services",
     "shift_timestamps",

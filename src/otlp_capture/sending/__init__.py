@@ -13,6 +13,8 @@ from otlp_capture.sending.endpoint import SIGNAL_PLACE as SIGNAL_PLACE
 from otlp_capture.sending.endpoint import Endpoint as Endpoint
 from otlp_capture.sending.endpoint import base_url as base_url
 from otlp_capture.sending.endpoint import is_endpoint_url as is_endpoint_url
+from otlp_capture.sending.grpc import DEFAULT_GRPC_PORT as DEFAULT_GRPC_PORT
+from otlp_capture.sending.grpc import open_grpc_transport as open_grpc_transport
 from otlp_capture.sending.http import open_http_transport as open_http_transport
 from otlp_capture.sending.parcel import Parcel as Parcel
 from otlp_capture.sending.retrying import RetryPolicy as RetryPolicy
@@ -20,6 +22,7 @@ from otlp_capture.sending.throttling import retry_after_s as retry_after_s
 from otlp_capture.sending.transport import Transport as Transport
 
 __all__ = [
+    "DEFAULT_GRPC_PORT",
     "SIGNAL_PLACE",
     "Accepted",
     "Answer",
@@ -35,6 +38,7 @@ __all__ = [
     "Unreadable",
     "base_url",
     "is_endpoint_url",
+    "open_grpc_transport",
     "open_http_transport",
     "reason_of",
     "retry_after_s",
