@@ -5,7 +5,7 @@ from typing import ClassVar, Final, TypeAlias, assert_never
 
 import attrs
 
-_OK, _UNKNOWN, _PERMISSION_DENIED, _UNAUTHENTICATED = 0, 2, 7, 16
+_UNKNOWN, _PERMISSION_DENIED, _UNAUTHENTICATED = 2, 7, 16
 _INVALID_ARGUMENT, _DEADLINE_EXCEEDED, _NOT_FOUND, _RESOURCE_EXHAUSTED = 3, 4, 5, 8
 _FAILED_PRECONDITION, _UNIMPLEMENTED, _INTERNAL, _UNAVAILABLE = 9, 12, 13, 14
 
@@ -48,6 +48,15 @@ _HTTP_OF_CODES: Final[dict[int, HTTPStatus]] = {
     _RESOURCE_EXHAUSTED: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     _FAILED_PRECONDITION: HTTPStatus.FORBIDDEN,
 }
+
+_RETRIED: Final = frozenset(
+    {
+        HTTPStatus.TOO_MANY_REQUESTS,
+        HTTPStatus.BAD_GATEWAY,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        HTTPStatus.GATEWAY_TIMEOUT,
+    }
+)
 
 
 @attrs.frozen
@@ -181,8 +190,8 @@ def answer_to_refusal(refusal: ForwardRefusal) -> tuple[HTTPStatus, int]:
 def _refused_for_good(status: str) -> tuple[HTTPStatus, int]:
     if status.isdecimal():
         http = _known(int(status))
-        # A redirect is not followed here, and is none for the client.
-        if http < HTTPStatus.BAD_REQUEST:
+        # A redirect is none for the client; nor is it to come again for what is decided.
+        if http < HTTPStatus.BAD_REQUEST or http in _RETRIED:
             http = HTTPStatus.INTERNAL_SERVER_ERROR
         is_ours = http < HTTPStatus.INTERNAL_SERVER_ERROR
         return http, _CODES_OF_HTTP.get(http, _INVALID_ARGUMENT if is_ours else _UNKNOWN)
