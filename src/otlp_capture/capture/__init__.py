@@ -10,6 +10,7 @@ from otlp_capture.capture.errors import StorageFailure as StorageFailure
 from otlp_capture.capture.errors import (
     UnsupportedContentEncoding as UnsupportedContentEncoding,
 )
+from otlp_capture.capture.intake import Witness as Witness
 from otlp_capture.capture.model import CaptureConfig as CaptureConfig
 from otlp_capture.capture.model import CapturedDataReference as CapturedDataReference
 from otlp_capture.capture.model import CaptureSettings as CaptureSettings
@@ -39,5 +40,6 @@ __all__ = [
     "SignalNotEnabled",
     "StorageFailure",
     "UnsupportedContentEncoding",
+    "Witness",
     "capture_service",
 ]

@@ -1,5 +1,8 @@
 """From a client's bytes to a frame: decompressed within bounds, checked, redacted, canonical."""
 
+from collections.abc import Callable
+from typing import TypeAlias
+
 import attrs
 
 from otlp_capture import otlp
@@ -24,6 +27,10 @@ from otlp_capture.sessions import (
     header_bytes,
 )
 
+Witness: TypeAlias = Callable[[bytes, bytes], None]
+"""Is shown a request that is about to be stored: as it will be stored, and as it came,
+decompressed. It may be called in a thread."""
+
 
 @attrs.frozen
 class ClientRequest:
@@ -35,6 +42,7 @@ class ClientRequest:
         encoding: how the request is written.
         content_encoding: how the body is compressed.
         headers: what is to be kept of its headers.
+        witness: who else wants to see it.
     """
 
     body: bytes
@@ -42,6 +50,7 @@ class ClientRequest:
     encoding: Encoding
     content_encoding: str
     headers: Headers = ()
+    witness: Witness | None = None
 
 
 def prepare(
@@ -108,6 +117,8 @@ def prepare(
         member = adopt_member(came.body, request, facts, arrival)
     else:
         member = encode_frame(request, facts, arrival)
+    if came.witness is not None:
+        came.witness(request, body.raw)
     return Success(NewFrame(came.signal, member, len(request), facts, arrival))
 
 

@@ -3,6 +3,7 @@
 from typing import Final, Protocol, runtime_checkable
 
 from otlp_capture.capture.errors import CaptureError
+from otlp_capture.capture.intake import Witness
 from otlp_capture.capture.model import CaptureConfig, CapturedDataReference
 from otlp_capture.capture.ring import RingConfig, RingStatus
 from otlp_capture.layer import Tag
@@ -97,6 +98,7 @@ class OtlpCaptureService(Protocol):
         encoding: Encoding = "protobuf",
         content_encoding: str = "identity",
         headers: Headers = (),
+        witness: Witness | None = None,
     ) -> Outcome[CapturedDataReference, CaptureError]:
         """Keep one export request; when this returns a `Success`, it is in the store.
 
@@ -107,6 +109,8 @@ class OtlpCaptureService(Protocol):
             encoding: `protobuf` or `json`.
             content_encoding: `identity` or `gzip`.
             headers: what the frame is to keep of the request's headers: never credentials.
+            witness: is shown the request as it is about to be stored. It counts only when this
+                returns a `Success`.
 
         Fails with:
             InvalidSessionId, SessionNotFound, MetadataCorrupted: there is no such session.

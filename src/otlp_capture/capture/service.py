@@ -16,7 +16,7 @@ from otlp_capture.capture.errors import (
     StorageFailure,
     capture_error,
 )
-from otlp_capture.capture.intake import ClientRequest
+from otlp_capture.capture.intake import ClientRequest, Witness
 from otlp_capture.capture.leftovers import Leftovers
 from otlp_capture.capture.model import (
     DEFAULT_SETTINGS,
@@ -206,12 +206,13 @@ class _CaptureService:
         encoding: Encoding = "protobuf",
         content_encoding: str = "identity",
         headers: Headers = (),
+        witness: Witness | None = None,
     ) -> Outcome[CapturedDataReference, CaptureError]:
         keeper = self._recordings.get(session_id) or self._rings.get(session_id)
         if keeper is None:
             return Failure(await self._why_not_recorded(session_id))
         return await keeper.keep(
-            ClientRequest(data, signal_type, encoding, content_encoding, headers)
+            ClientRequest(data, signal_type, encoding, content_encoding, headers, witness)
         )
 
     async def start_ring(self, config: RingConfig) -> Outcome[RingStatus, CaptureError]:

@@ -2,7 +2,7 @@
 
 import gzip
 import zlib
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import anyio.lowlevel
@@ -24,13 +24,14 @@ from otlp_capture.capture import (
     UnsupportedContentEncoding,
 )
 from otlp_capture.clock import moment
-from otlp_capture.otlp import InvalidRequest, Limits, RequestTooLarge
+from otlp_capture.otlp import Encoding, InvalidRequest, Limits, RequestTooLarge
 from otlp_capture.result import Fault, or_raise
 from otlp_capture.sessions import (
     InvalidSessionId,
     MetadataCorrupted,
     SessionNotFound,
 )
+from otlp_capture.storage import S3Storage
 from tests.captures import (
     CONFIG,
     LOGS,
@@ -346,3 +347,30 @@ class TestCompany:
 
         keys = [or_raise(call[0]).key for call in calls]
         assert [keys.count(key) for key in dict.fromkeys(keys)] == [1, 1, 1, 1, 6]
+
+
+class TestWitness:
+    async def test_it_sees_the_request_as_it_is_stored_and_as_it_came(
+        self, memory: S3Storage
+    ) -> None:
+        seen: list[tuple[bytes, bytes]] = []
+        text = or_raise(otlp.encode(LOGS, "logs", "json"))
+        async with opened_capture(memory, VirtualClock()) as capture:
+            or_raise(await capture.start_capture(CONFIG))
+            for encoding, content_encoding, body in (
+                ("protobuf", "identity", LOGS),
+                ("json", "gzip", gzip.compress(text)),
+            ):
+                or_raise(
+                    await capture.capture_otlp_data(
+                        "s",
+                        body,
+                        "logs",
+                        encoding=cast("Encoding", encoding),
+                        content_encoding=content_encoding,
+                        witness=lambda stored, came: seen.append((stored, came)),
+                    )
+                )
+
+        stored = [request.request for request in await held(memory)]
+        assert seen == [(stored[0], LOGS), (stored[1], text)]
