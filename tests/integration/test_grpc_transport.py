@@ -28,7 +28,7 @@ from tests.servers.grpc_target import (
     partly_taken,
 )
 from tests.servers.processes import free_port
-from tests.servers.target import HangUp, Raw, always, open_target
+from tests.servers.target import HangUp, Raw, open_target
 
 pytestmark = pytest.mark.anyio
 
@@ -167,7 +167,7 @@ class TestNoAnswer:
     @pytest.mark.parametrize("action", [HangUp(), Raw(b"HTTP/1.1 400 Bad\r\n\r\n")])
     async def test_what_speaks_no_grpc_gets_nothing(self, action: Any) -> None:
         async with (
-            open_target(at_head=always(action)) as target,
+            open_target(at_head=lambda _: action) as target,
             sending(target.url.replace("http:", "grpc:")) as send,
         ):
             answer = await send(REQUEST)

@@ -159,7 +159,7 @@ class GrpcTarget:
         raise AssertionError
 
 
-class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no types
+class _Handlers(grpc.GenericRpcHandler):
     def __init__(self, target: GrpcTarget) -> None:
         self._target = target
 

@@ -11,13 +11,12 @@ from hypothesis import strategies as st
 
 from otlp_capture.capture import InvalidConfig
 from otlp_capture.result import Failure, Success
-from otlp_capture.sending import DeliveryOutcome, base_url
+from otlp_capture.sending import DeliveryOutcome, RetryPolicy, base_url
 from otlp_replay.errors import IngestionFailure
 from otlp_replay.model import (
     DeliveryCounts,
     ReplayConfig,
     ReplayStatus,
-    RetryPolicy,
     check_config,
 )
 
