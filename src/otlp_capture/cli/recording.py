@@ -18,6 +18,23 @@ from otlp_capture.capture import (
     OtlpCaptureServiceTag,
     capture_service,
 )
+from otlp_capture.cli.forwarding import (
+    AnswerName,
+    ForwardAnswerOption,
+    ForwardCaOption,
+    ForwardHeaderOption,
+    ForwardOption,
+    ForwardOptions,
+    ForwardQueueOption,
+    ForwardRawOption,
+    ForwardRequiredOption,
+    ForwardTimeoutOption,
+    forwarded_document,
+    is_owed,
+    opened_forwarding,
+    plan_forwarding,
+    tell_forwarded,
+)
 from otlp_capture.cli.options import (
     DEFAULT_STORE,
     JsonOption,
@@ -36,6 +53,7 @@ from otlp_capture.cli.process import (
 from otlp_capture.cli.redaction import RedactOption, chosen_redactor, redaction_lines
 from otlp_capture.cli.terminal import (
     DONE,
+    FINDING,
     counted_text,
     print_json,
     run_with,
@@ -43,6 +61,7 @@ from otlp_capture.cli.terminal import (
     tell,
     tell_json,
 )
+from otlp_capture.forward import Forwarding
 from otlp_capture.otlp import Limits
 from otlp_capture.receiver import (
     DEFAULT_GRPC_PORT,
@@ -110,6 +129,14 @@ def record(
     keep_header: KeepHeadersOption = None,
     linger_ms: LingerOption = 20.0,
     redact: RedactOption = None,
+    forward: ForwardOption = None,
+    forward_answer: ForwardAnswerOption = AnswerName.CAPTURE,
+    forward_required: ForwardRequiredOption = False,
+    forward_raw: ForwardRawOption = False,
+    forward_header: ForwardHeaderOption = None,
+    forward_ca: ForwardCaOption = None,
+    forward_queue_mb: ForwardQueueOption = 64,
+    forward_timeout: ForwardTimeoutOption = 10.0,
     store: StoreOption = DEFAULT_STORE,
     as_json: JsonOption = False,
 ) -> None:
@@ -132,6 +159,17 @@ def record(
     http = HttpReceiverSettings(port=0, **shared)
     grpc = GrpcReceiverSettings(port=0, **shared)
 
+    options = ForwardOptions(
+        urls=forward or (),
+        answer=forward_answer.value,
+        is_required=forward_required,
+        is_raw=forward_raw,
+        headers=forward_header or (),
+        ca_file=forward_ca,
+        queue_mb=forward_queue_mb,
+        timeout_s=forward_timeout,
+    )
+
     async def work(capture: OtlpCaptureService) -> Outcome[int, Any]:
         if isinstance(config, Failure):
             return config
@@ -140,25 +178,31 @@ def record(
         found = find_program(command[0])
         if isinstance(found, Failure):
             return found
+        plan = plan_forwarding(options)
+        if isinstance(plan, Failure):
+            return plan
         with anyio.open_signal_receiver(SIGINT, SIGTERM) as interrupts:
-            async with open_receiver(capture, session, http=http, grpc=grpc) as opened:
-                if isinstance(opened, Failure):
-                    return opened
-                started = await capture.start_capture(config.unwrap())
-                if isinstance(started, Failure):
-                    return started
-                receiver = opened.unwrap()
-                ended = await run_to_end(
-                    command,
-                    exporter_environment(inherited, *_urls(receiver)),
-                    interrupts,
-                    stdout=sys.stderr.fileno() if as_json else None,
-                )
-            stopped = await capture.stop_capture(session)
+            async with opened_forwarding(plan.unwrap(), as_json=as_json) as forwarding:
+                async with open_receiver(
+                    capture, session, http=http, grpc=grpc, forwarding=forwarding
+                ) as opened:
+                    if isinstance(opened, Failure):
+                        return opened
+                    started = await capture.start_capture(config.unwrap())
+                    if isinstance(started, Failure):
+                        return started
+                    receiver = opened.unwrap()
+                    ended = await run_to_end(
+                        command,
+                        exporter_environment(inherited, *_urls(receiver)),
+                        interrupts,
+                        stdout=sys.stderr.fileno() if as_json else None,
+                    )
+                stopped = await capture.stop_capture(session)
         if isinstance(stopped, Failure):
             return stopped
         if isinstance(ended, Success):
-            _report(stopped.unwrap(), receiver, redactor, as_json=as_json)
+            _report(stopped.unwrap(), receiver, redactor, forwarding, as_json=as_json)
         return ended
 
     run_with(
@@ -195,6 +239,14 @@ def serve(
     keep_header: KeepHeadersOption = None,
     linger_ms: LingerOption = 20.0,
     redact: RedactOption = None,
+    forward: ForwardOption = None,
+    forward_answer: ForwardAnswerOption = AnswerName.CAPTURE,
+    forward_required: ForwardRequiredOption = False,
+    forward_raw: ForwardRawOption = False,
+    forward_header: ForwardHeaderOption = None,
+    forward_ca: ForwardCaOption = None,
+    forward_queue_mb: ForwardQueueOption = 64,
+    forward_timeout: ForwardTimeoutOption = 10.0,
     store: StoreOption = DEFAULT_STORE,
     as_json: JsonOption = False,
 ) -> None:
@@ -216,25 +268,43 @@ def serve(
     http = None if no_http else HttpReceiverSettings(port=http_port, **shared)
     grpc = None if no_grpc else GrpcReceiverSettings(port=grpc_port, **shared)
 
+    options = ForwardOptions(
+        urls=forward or (),
+        answer=forward_answer.value,
+        is_required=forward_required,
+        is_raw=forward_raw,
+        headers=forward_header or (),
+        ca_file=forward_ca,
+        queue_mb=forward_queue_mb,
+        timeout_s=forward_timeout,
+    )
+
     async def work(capture: OtlpCaptureService) -> Outcome[int, Any]:
         if isinstance(config, Failure):
             return config
         _quieten_grpc()
+        listening = [(host, each.port) for each in (http, grpc) if each is not None]
+        plan = plan_forwarding(options, listening)
+        if isinstance(plan, Failure):
+            return plan
         with anyio.open_signal_receiver(SIGINT, SIGTERM) as interrupts:
-            async with open_receiver(capture, session, http=http, grpc=grpc) as opened:
-                if isinstance(opened, Failure):
-                    return opened
-                started = await _start_or_take_up(capture, config.unwrap())
-                if isinstance(started, Failure):
-                    return started
-                receiver = opened.unwrap()
-                _announce(started.unwrap(), receiver, as_json=as_json)
-                await anext(interrupts)
-            stopped = await capture.stop_capture(session)
+            async with opened_forwarding(plan.unwrap(), as_json=as_json) as forwarding:
+                async with open_receiver(
+                    capture, session, http=http, grpc=grpc, forwarding=forwarding
+                ) as opened:
+                    if isinstance(opened, Failure):
+                        return opened
+                    started = await _start_or_take_up(capture, config.unwrap())
+                    if isinstance(started, Failure):
+                        return started
+                    receiver = opened.unwrap()
+                    _announce(started.unwrap(), receiver, as_json=as_json)
+                    await anext(interrupts)
+                stopped = await capture.stop_capture(session)
         if isinstance(stopped, Failure):
             return stopped
-        _report(stopped.unwrap(), receiver, redactor, as_json=as_json)
-        return Success(DONE)
+        _report(stopped.unwrap(), receiver, redactor, forwarding, as_json=as_json)
+        return Success(FINDING if is_owed(forwarding, plan.unwrap()) else DONE)
 
     run_with(
         store,
@@ -328,13 +398,15 @@ def _report(
     metadata: CaptureSessionMetadata,
     receiver: Receiver,
     redactor: Redactor | None,
+    forwarding: Forwarding | None,
     *,
     as_json: bool,
 ) -> None:
     refused = receiver.tally.refused
     if as_json:
         redacted = {} if redactor is None else {"redacted": redaction_report(redactor)}
-        print_json({**metadata_document(metadata), "refused": dict(refused), **redacted})
+        more = {**redacted, **forwarded_document(forwarding)}
+        print_json({**metadata_document(metadata), "refused": dict(refused), **more})
         return
     tell(summary(metadata))
     if metadata.end_reason not in {None, "stopped"}:
@@ -343,5 +415,6 @@ def _report(
         tell(f"{counted_text(count, 'request')} refused: {reason}")
     for line in () if redactor is None else redaction_lines(redactor):
         tell(line)
+    tell_forwarded(forwarding)
     if not metadata.captured_requests:
         tell("Nothing was kept. Does it export OTLP as it is told to, and flush at its end?")

@@ -1,7 +1,7 @@
 """All destinations together: what a receiver asks before it stores a request, and after."""
 
 import secrets
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from typing import TypeAlias
 
@@ -17,7 +17,7 @@ from otlp_capture.forward.errors import (
     TargetRefused,
 )
 from otlp_capture.forward.forwarder import Forwarder
-from otlp_capture.forward.headers import MOST_HOPS, forwarded_by, passed_on
+from otlp_capture.forward.headers import MOST_HOPS, passed_on
 from otlp_capture.forward.model import (
     DEFAULT_FORWARD_SETTINGS,
     ForwardSettings,
@@ -28,7 +28,6 @@ from otlp_capture.forward.resends import Resends, digest
 from otlp_capture.otlp import PartialSuccess
 from otlp_capture.result import Failure, Outcome, Success
 from otlp_capture.sending import Accepted, Answer, NoAnswer, Parcel, Refused, Unreadable
-from otlp_capture.sessions import Headers
 
 Verdict: TypeAlias = Outcome[PartialSuccess | None, TargetRefused | TargetBusy | TargetDown]
 """What a client is told of a request that is stored."""
@@ -58,21 +57,15 @@ class Forwarding:
         """How it stands with each destination."""
         return tuple(forwarder.status for forwarder in self._forwarders)
 
-    @property
-    def retry_after_s(self) -> float:
-        """When a client is to come again that is refused without saying when."""
-        return self._settings.retry_after_s
-
     def refuses(
-        self, headers: Headers, size_bytes: int
+        self, hops: Collection[str], size_bytes: int
     ) -> ForwardingLoop | ForwardQueueFull | None:
         """Return why a request is not to be stored; None: nothing stands in the way.
 
         Args:
-            headers: all that the client's request says.
+            hops: the receivers that have forwarded it; see `forwarded_by`.
             size_bytes: how large it is.
         """
-        hops = forwarded_by(headers)
         if self.name in hops or len(hops) >= MOST_HOPS:
             return ForwardingLoop(len(hops))
         if self._settings.is_required:

@@ -51,7 +51,7 @@ def check_header(name: str, value: str) -> str | None:
     return None
 
 
-def forwarded_by(headers: Headers) -> tuple[str, ...]:
+def forwarded_by(headers: Iterable[tuple[str, str]]) -> tuple[str, ...]:
     """Return the names of the receivers that forwarded a request.
 
     >>> forwarded_by((("x-otlp-capture-forwarded", "a1, b2"),))

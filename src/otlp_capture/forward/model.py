@@ -39,7 +39,6 @@ class ForwardSettings:
         concurrency: how many of them are under way to it at once.
         retry: how long a request is tried. Where the destination answers, the client tries.
         shutdown_timeout_s: how long what waits may take at the end, in seconds.
-        retry_after_s: when a client is to come again that is refused here, in seconds.
         remembered: how many requests that a destination refused are recognised when clients send
             them again.
     """
@@ -52,7 +51,6 @@ class ForwardSettings:
     concurrency: int = 8
     retry: RetryPolicy = RetryPolicy()  # noqa: RUF009 - it is frozen
     shutdown_timeout_s: float = 10.0
-    retry_after_s: float = 1.0
     remembered: int = 10_000
 
 
@@ -86,7 +84,6 @@ def _problems(settings: ForwardSettings) -> Iterator[InvalidConfig]:
         "retry.initial_backoff_s": retry.initial_backoff_s,
         "retry.max_backoff_s": retry.max_backoff_s,
         "shutdown_timeout_s": settings.shutdown_timeout_s,
-        "retry_after_s": settings.retry_after_s,
     }
     for field, seconds in times.items():
         if not 0 <= seconds <= _LONGEST_S:

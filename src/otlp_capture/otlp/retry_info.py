@@ -3,12 +3,7 @@
 Source: OTLP specification 1.11, OTLP/gRPC Throttling.
 """
 
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # no types
-from google.rpc.error_details_pb2 import (  # type: ignore[import-untyped]  # no types
-    RetryInfo,
-)
-
-from otlp_capture.otlp.messages import new_status, parse_into
+from otlp_capture.otlp.messages import new_retry_info, new_status, parse_into
 from otlp_capture.result import Failure
 
 _NANO = 1e-9
@@ -27,13 +22,12 @@ def retry_delay_s(status: bytes) -> float | None:
     if isinstance(parsed, Failure):
         return None
     for detail in parsed.unwrap().details:
-        if not detail.Is(RetryInfo.DESCRIPTOR):
+        retry_info = new_retry_info()
+        if not detail.Is(retry_info.DESCRIPTOR):
             continue
-        retry_info = RetryInfo()
-        try:
-            retry_info.ParseFromString(detail.value)
-        except DecodeError:
+        read = parse_into(retry_info, detail.value)
+        if isinstance(read, Failure):
             return None
-        delay = retry_info.retry_delay
+        delay = read.unwrap().retry_delay
         return max(float(delay.seconds) + float(delay.nanos) * _NANO, 0.0)
     return None

@@ -3,6 +3,7 @@
 Source: OTLP specification 1.11, OTLP/HTTP Response and OTLP/gRPC; google.rpc.Code.
 """
 
+import math
 from http import HTTPStatus
 from typing import ClassVar, Final, Literal, TypeAlias, assert_never
 
@@ -17,6 +18,15 @@ from otlp_capture.capture import (
     SignalNotEnabled,
     StorageFailure,
     UnsupportedContentEncoding,
+)
+from otlp_capture.forward import (
+    ForwardingLoop,
+    ForwardQueueFull,
+    ForwardRefusal,
+    TargetBusy,
+    TargetDown,
+    TargetRefused,
+    answer_to_refusal,
 )
 from otlp_capture.otlp import InvalidRequest, RequestTooLarge
 from otlp_capture.redaction import RedactionFailed
@@ -191,6 +201,7 @@ Refusal: TypeAlias = (
     | UnknownMethod
     | NotOneMessage
     | InternalError
+    | ForwardRefusal
 )
 
 UNANSWERED: Final = "Unanswered"
@@ -242,14 +253,27 @@ def answer_to(refusal: Refusal) -> tuple[HTTPStatus, int]:
             | MetadataCorrupted()
         ):
             return HTTPStatus.FORBIDDEN, _FAILED_PRECONDITION
+        case TargetRefused() | TargetBusy() | TargetDown() | ForwardQueueFull() | ForwardingLoop():
+            return answer_to_refusal(refusal)
         case _:
             assert_never(refusal)
 
 
-def asks_to_return(code: int) -> bool:
-    """Whether a google.rpc code tells a client when to come again with the same request.
+def returns_after_s(refusal: Refusal, usual_s: int) -> int | None:
+    """Return when a client is told to come again with the same request, in seconds.
 
     On gRPC that is `RetryInfo`, on HTTP `Retry-After`. Clients retry DEADLINE_EXCEEDED, too, at a
-    time of their own.
+    time of their own. Where a destination's answer is the client's, so is its time.
+
+    Args:
+        refusal: why the request was refused.
+        usual_s: when clients come again that were refused for want of something.
+
+    Returns:
+        None where they are told nothing of it.
     """
-    return code == _UNAVAILABLE
+    if isinstance(refusal, TargetBusy):
+        wait_s = refusal.retry_after_s
+        return None if wait_s is None else math.ceil(wait_s)
+    _, code = answer_to(refusal)
+    return usual_s if code == _UNAVAILABLE else None

@@ -11,7 +11,8 @@ import anyio
 from aiohttp import web
 
 from otlp_capture import otlp
-from otlp_capture.capture import CapturedDataReference, UnsupportedContentEncoding
+from otlp_capture.capture import UnsupportedContentEncoding
+from otlp_capture.forward import forwarded_by
 from otlp_capture.otlp import Encoding
 from otlp_capture.receiver.accept_encoding import wants_gzip
 from otlp_capture.receiver.answers import (
@@ -23,11 +24,12 @@ from otlp_capture.receiver.answers import (
     UnknownPath,
     UnsupportedContentType,
     answer_to,
+    returns_after_s,
 )
 from otlp_capture.receiver.body import read_body
 from otlp_capture.receiver.budget import Reservation
 from otlp_capture.receiver.headers import kept_headers
-from otlp_capture.receiver.intake import Intake, ReadRequest
+from otlp_capture.receiver.intake import Intake, Kept, ReadRequest
 from otlp_capture.receiver.settings import HttpReceiverSettings
 from otlp_capture.result import Failure, Outcome, Success
 
@@ -86,8 +88,9 @@ class Exchange:
         encoding = _encoding(request)
         body = otlp.encode_status(code, refusal.message[:_MAX_MESSAGE], encoding)
         response = _response(status, body, request)
-        if status is HTTPStatus.SERVICE_UNAVAILABLE:
-            response.headers["Retry-After"] = str(self._settings.retry_after_s)
+        wait_s = returns_after_s(refusal, self._settings.retry_after_s)
+        if wait_s is not None:
+            response.headers["Retry-After"] = str(wait_s)
         if isinstance(refusal, MethodNotAllowed):
             response.headers["Allow"] = "POST"
         if isinstance(refusal, UnsupportedContentEncoding):
@@ -96,9 +99,12 @@ class Exchange:
 
     async def _answer(self, request: web.BaseRequest) -> web.Response:
         match await self._take(request):
-            case Success((reference, size_bytes)):
+            case Success((kept, size_bytes)):
+                reference = kept.reference
                 self._intake.accept(reference, size_bytes)
-                body = otlp.encode_response(reference.signal_type, _encoding(request))
+                body = otlp.encode_response(
+                    reference.signal_type, _encoding(request), kept.partial_success
+                )
                 response = _response(HTTPStatus.OK, body, request)
                 response.headers["X-Durability"] = reference.durability
                 return response
@@ -108,9 +114,7 @@ class Exchange:
                     response.force_close()
                 return response
 
-    async def _take(
-        self, request: web.BaseRequest
-    ) -> Outcome[tuple[CapturedDataReference, int], Refusal]:
+    async def _take(self, request: web.BaseRequest) -> Outcome[tuple[Kept, int], Refusal]:
         """Read a request and keep it; tell also how large it was on the wire."""
         signal = self._settings.paths.get(request.path)
         if signal is None:
@@ -124,12 +128,13 @@ class Exchange:
         if content_encoding not in _CONTENT_ENCODINGS:
             return Failure(UnsupportedContentEncoding(content_encoding))
         headers = kept_headers(request.headers.items(), self._kept_headers)
+        hops = forwarded_by(request.headers.items())
         with Reservation(self._intake.budget) as held:
             body = await read_body(request, held, self._settings)
             if isinstance(body, Failure):
                 return body
             size_bytes = len(body.unwrap())
-            read = ReadRequest(body.unwrap(), signal, encoding, content_encoding, headers)
+            read = ReadRequest(body.unwrap(), signal, encoding, content_encoding, headers, hops)
             kept = await self._intake.keep(read, self._intake.session_id)
         return kept if isinstance(kept, Failure) else Success((kept.unwrap(), size_bytes))
 

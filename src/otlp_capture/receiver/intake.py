@@ -8,11 +8,17 @@ from collections import Counter
 
 import attrs
 
-from otlp_capture.capture import CapturedDataReference, CaptureError, OtlpCaptureService
-from otlp_capture.otlp import Encoding, Signal
+from otlp_capture.capture import (
+    CapturedDataReference,
+    CaptureError,
+    OtlpCaptureService,
+    Witness,
+)
+from otlp_capture.forward import Forwarding, ForwardRefusal, KeptRequest
+from otlp_capture.otlp import Encoding, PartialSuccess, Signal
 from otlp_capture.receiver.answers import Refusal
 from otlp_capture.receiver.budget import Budget
-from otlp_capture.result import Outcome
+from otlp_capture.result import Failure, Outcome, Success
 from otlp_capture.sessions import Headers
 
 
@@ -49,6 +55,7 @@ class ReadRequest:
         encoding: how the request is written.
         content_encoding: how the body is compressed.
         headers: what is to be kept of its headers.
+        hops: the receivers that have forwarded it.
     """
 
     body: bytes
@@ -56,15 +63,30 @@ class ReadRequest:
     encoding: Encoding
     content_encoding: str
     headers: Headers = ()
+    hops: tuple[str, ...] = ()
+
+
+@attrs.frozen
+class Kept:
+    """A request that is kept.
+
+    Attributes:
+        reference: where.
+        partial_success: what else its client is told; None: nothing.
+    """
+
+    reference: CapturedDataReference
+    partial_success: PartialSuccess | None = None
 
 
 class Intake:
-    """Keeps requests, and counts them.
+    """Keeps requests, passes them on, and counts them.
 
     Args:
         capture: what keeps them.
         session_id: where a request goes that nothing else is said of.
         max_in_flight_bytes: how many bytes of bodies may be in memory at once.
+        forwarding: where the requests go besides.
 
     Attributes:
         session_id: the same.
@@ -73,19 +95,63 @@ class Intake:
     """
 
     def __init__(
-        self, capture: OtlpCaptureService, session_id: str, max_in_flight_bytes: int
+        self,
+        capture: OtlpCaptureService,
+        session_id: str,
+        max_in_flight_bytes: int,
+        forwarding: Forwarding | None = None,
     ) -> None:
         self.session_id, self.budget, self.tally = session_id, Budget(max_in_flight_bytes), Tally()
-        self._capture = capture
+        self._capture, self._forwarding = capture, forwarding
 
     async def keep(
         self, request: ReadRequest, session_id: str
-    ) -> Outcome[CapturedDataReference, CaptureError]:
+    ) -> Outcome[Kept, CaptureError | ForwardRefusal]:
         """Keep a request in the session that the server or the sender's credential chose.
 
         Fails with:
             CaptureError: as `OtlpCaptureService.capture_otlp_data` does.
+            ForwardingLoop, ForwardQueueFull: it was not kept.
+            TargetRefused, TargetBusy, TargetDown: it was kept, and then refused by a destination
+                whose answer is the client's.
         """
+        if self._forwarding is not None:
+            return await self._store_and_forward(request, session_id, self._forwarding)
+        kept = await self._store(request, session_id)
+        return kept if isinstance(kept, Failure) else Success(Kept(kept.unwrap()))
+
+    async def _store_and_forward(
+        self, request: ReadRequest, session_id: str, forwarding: Forwarding
+    ) -> Outcome[Kept, CaptureError | ForwardRefusal]:
+        refusal = forwarding.refuses(request.hops, len(request.body))
+        if refusal is not None:
+            return Failure(refusal)
+        seen = list[tuple[bytes, bytes]]()
+
+        def witness(stored: bytes, came: bytes) -> None:
+            seen.append((stored, came))
+
+        kept = await self._store(request, session_id, witness)
+        if isinstance(kept, Failure):
+            return kept
+        reference = kept.unwrap()
+        stored, came = seen[-1]
+        told = await forwarding.pass_on(
+            KeptRequest(
+                signal=request.signal,
+                record_count=reference.record_count,
+                stored=stored,
+                came=came,
+                encoding=request.encoding,
+                kept_headers=request.headers,
+                hops=request.hops,
+            )
+        )
+        return told if isinstance(told, Failure) else Success(Kept(reference, told.unwrap()))
+
+    async def _store(
+        self, request: ReadRequest, session_id: str, witness: Witness | None = None
+    ) -> Outcome[CapturedDataReference, CaptureError]:
         return await self._capture.capture_otlp_data(
             session_id,
             request.body,
@@ -93,6 +159,7 @@ class Intake:
             encoding=request.encoding,
             content_encoding=request.content_encoding,
             headers=request.headers,
+            witness=witness,
         )
 
     def accept(self, reference: CapturedDataReference, size_bytes: int) -> None:

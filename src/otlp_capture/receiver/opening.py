@@ -8,6 +8,7 @@ import anyio
 import attrs
 
 from otlp_capture.capture import InvalidConfig, OtlpCaptureService
+from otlp_capture.forward import Forwarding
 from otlp_capture.receiver.grpc import GrpcReceiver, listen_grpc
 from otlp_capture.receiver.http import HttpReceiver, listen_http
 from otlp_capture.receiver.intake import Intake, Tally
@@ -45,6 +46,7 @@ async def open_receiver(
     *,
     http: HttpReceiverSettings | None = DEFAULT_HTTP_SETTINGS,
     grpc: GrpcReceiverSettings | None = DEFAULT_GRPC_SETTINGS,
+    forwarding: Forwarding | None = None,
 ) -> AsyncGenerator[Outcome[Receiver, CannotListen | InvalidConfig]]:
     """Listen until the block ends; requests that are under way then are answered first.
 
@@ -55,6 +57,7 @@ async def open_receiver(
         session_id: the session that they go to; nothing in a request can choose another.
         http: how to take OTLP/HTTP; None: not at all.
         grpc: how to take OTLP/gRPC; None: not at all.
+        forwarding: where requests go besides; None: nowhere.
 
     Fails with:
         InvalidConfig: a setting is not in its range, the transports disagree about the budget that
@@ -65,7 +68,7 @@ async def open_receiver(
     if isinstance(checked, Failure):
         yield checked
         return
-    intake = Intake(capture, session_id, checked.unwrap())
+    intake = Intake(capture, session_id, checked.unwrap(), forwarding)
     async with _Closing() as closing:
         heard_http = None if http is None else closing.own(await listen_http(intake, http))
         if isinstance(heard_http, Failure):

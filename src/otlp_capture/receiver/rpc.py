@@ -17,7 +17,7 @@ import grpc
 import grpc.aio
 
 from otlp_capture import otlp
-from otlp_capture.capture import CapturedDataReference
+from otlp_capture.forward import forwarded_by
 from otlp_capture.otlp import Signal
 from otlp_capture.receiver.answers import (
     UNANSWERED,
@@ -28,11 +28,11 @@ from otlp_capture.receiver.answers import (
     Refusal,
     UnknownMethod,
     answer_to,
-    asks_to_return,
+    returns_after_s,
 )
 from otlp_capture.receiver.budget import Reads, Reservation
 from otlp_capture.receiver.headers import kept_headers
-from otlp_capture.receiver.intake import Intake, ReadRequest
+from otlp_capture.receiver.intake import Intake, Kept, ReadRequest
 from otlp_capture.receiver.settings import GrpcReceiverSettings
 from otlp_capture.result import Failure, Outcome, Success
 
@@ -53,7 +53,7 @@ _CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
 
 _T = TypeVar("_T")
 _Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
-_Kept: TypeAlias = Outcome[CapturedDataReference, Refusal]
+_Kept: TypeAlias = Outcome[Kept, Refusal]
 
 
 class Exporting(grpc.GenericRpcHandler):
@@ -111,10 +111,10 @@ class Exporting(grpc.GenericRpcHandler):
         kept = await self._kept(message.unwrap(), signal, context)
         if isinstance(kept, Failure):
             return await self._refuse(kept.failure(), context)
-        reference = kept.unwrap()
+        reference, partial_success = kept.unwrap().reference, kept.unwrap().partial_success
         self._intake.accept(reference, len(message.unwrap()))
         await _said(context.send_initial_metadata((("x-durability", reference.durability),)))
-        return otlp.encode_response(signal, "protobuf")
+        return otlp.encode_response(signal, "protobuf", partial_success)
 
     async def _received(self, context: _Context) -> Outcome[bytes, Refusal]:
         """Read the one message there is to be."""
@@ -129,7 +129,8 @@ class Exporting(grpc.GenericRpcHandler):
         is_gzip = message.startswith(_GZIP_BEGINS)
         headers = kept_headers(_texts(context), self._kept_headers)
         encoding = "gzip" if is_gzip else "identity"
-        return ReadRequest(message, signal, "protobuf", encoding, headers)
+        hops = forwarded_by(_texts(context))
+        return ReadRequest(message, signal, "protobuf", encoding, headers, hops)
 
     async def _kept(self, message: bytes, signal: Signal, context: _Context) -> _Kept:
         """Keep a request in a task that no client can cancel."""
@@ -155,10 +156,11 @@ class Exporting(grpc.GenericRpcHandler):
         self._intake.refuse(refusal)
         _, code = answer_to(refusal)
         text = refusal.message[:_MAX_MESSAGE]
+        wait_s = returns_after_s(refusal, self._settings.retry_after_s)
         details = (
-            otlp.encode_retry_status(code, text, self._settings.retry_after_s)
-            if asks_to_return(code)
-            else otlp.encode_status(code, text, "protobuf")
+            otlp.encode_status(code, text, "protobuf")
+            if wait_s is None
+            else otlp.encode_retry_status(code, text, wait_s)
         )
         message = text.encode("utf-8", "backslashreplace").decode()
         await context.abort(_CODES[code], message, (("grpc-status-details-bin", details),))
