@@ -2,11 +2,21 @@
 
 import logging
 from collections import Counter
-from typing import Any, cast
+from collections.abc import Mapping
+from typing import Any, Final, cast
 
 from otlp_capture.forward.model import ForwardCounts, ForwardOutcome, ForwardStatus
 
 _log = logging.getLogger(__name__)
+
+_WHAT_BECAME: Final[Mapping[ForwardOutcome, str]] = {
+    "delivered": "delivered",
+    "rejected": "rejected",
+    "returned": "refused for now",
+    "failed": "given up",
+    "unknown": "left without an answer",
+    "dropped": "left out",
+}
 
 
 class Ledger:
@@ -73,7 +83,8 @@ class Ledger:
         self._problem = reason or self._problem
         level = logging.DEBUG if outcome in self._told else logging.WARNING
         self._told.add(outcome)
-        _log.log(level, "Forwarding to %s: a request was %s: %s", self._url, outcome, reason)
+        what = _WHAT_BECAME[outcome]
+        _log.log(level, "Forwarding to %s: a request was %s: %s", self._url, what, reason)
 
 
 def _counts(counter: Counter[str]) -> ForwardCounts:
