@@ -182,23 +182,25 @@ def record(
         if isinstance(plan, Failure):
             return plan
         with anyio.open_signal_receiver(SIGINT, SIGTERM) as interrupts:
-            async with opened_forwarding(plan.unwrap(), as_json=as_json) as forwarding:
-                async with open_receiver(
+            async with (
+                opened_forwarding(plan.unwrap(), as_json=as_json) as forwarding,
+                open_receiver(
                     capture, session, http=http, grpc=grpc, forwarding=forwarding
-                ) as opened:
-                    if isinstance(opened, Failure):
-                        return opened
-                    started = await capture.start_capture(config.unwrap())
-                    if isinstance(started, Failure):
-                        return started
-                    receiver = opened.unwrap()
-                    ended = await run_to_end(
-                        command,
-                        exporter_environment(inherited, *_urls(receiver)),
-                        interrupts,
-                        stdout=sys.stderr.fileno() if as_json else None,
-                    )
-                stopped = await capture.stop_capture(session)
+                ) as opened,
+            ):
+                if isinstance(opened, Failure):
+                    return opened
+                started = await capture.start_capture(config.unwrap())
+                if isinstance(started, Failure):
+                    return started
+                receiver = opened.unwrap()
+                ended = await run_to_end(
+                    command,
+                    exporter_environment(inherited, *_urls(receiver)),
+                    interrupts,
+                    stdout=sys.stderr.fileno() if as_json else None,
+                )
+            stopped = await capture.stop_capture(session)
         if isinstance(stopped, Failure):
             return stopped
         if isinstance(ended, Success):
@@ -288,19 +290,21 @@ def serve(
         if isinstance(plan, Failure):
             return plan
         with anyio.open_signal_receiver(SIGINT, SIGTERM) as interrupts:
-            async with opened_forwarding(plan.unwrap(), as_json=as_json) as forwarding:
-                async with open_receiver(
+            async with (
+                opened_forwarding(plan.unwrap(), as_json=as_json) as forwarding,
+                open_receiver(
                     capture, session, http=http, grpc=grpc, forwarding=forwarding
-                ) as opened:
-                    if isinstance(opened, Failure):
-                        return opened
-                    started = await _start_or_take_up(capture, config.unwrap())
-                    if isinstance(started, Failure):
-                        return started
-                    receiver = opened.unwrap()
-                    _announce(started.unwrap(), receiver, as_json=as_json)
-                    await anext(interrupts)
-                stopped = await capture.stop_capture(session)
+                ) as opened,
+            ):
+                if isinstance(opened, Failure):
+                    return opened
+                started = await _start_or_take_up(capture, config.unwrap())
+                if isinstance(started, Failure):
+                    return started
+                receiver = opened.unwrap()
+                _announce(started.unwrap(), receiver, as_json=as_json)
+                await anext(interrupts)
+            stopped = await capture.stop_capture(session)
         if isinstance(stopped, Failure):
             return stopped
         _report(stopped.unwrap(), receiver, redactor, forwarding, as_json=as_json)
