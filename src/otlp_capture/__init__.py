@@ -19,6 +19,10 @@ from otlp_capture.clock import ClockTag as ClockTag
 from otlp_capture.clock import SystemClock as SystemClock
 from otlp_capture.interchange import ExportConfig as ExportConfig
 from otlp_capture.interchange import export_session as export_session
+from otlp_capture.forward import Forwarding as Forwarding
+from otlp_capture.forward import ForwardSettings as ForwardSettings
+from otlp_capture.forward import open_forwarding as open_forwarding
+from otlp_capture.forward import parse_destination as parse_destination
 from otlp_capture.interchange import import_file as import_file
 from otlp_capture.interchange import import_folder as import_folder
 from otlp_capture.interchange import import_objects as import_objects
@@ -87,6 +91,8 @@ __all__ = [
     "ContinuousRetention",
     "ExportConfig",
     "Failure",
+    "ForwardSettings",
+    "Forwarding",
     "GrpcReceiverSettings",
     "HttpReceiver",
     "HttpReceiverSettings",
@@ -130,10 +136,12 @@ __all__ = [
     "local_storage",
     "memory_storage",
     "merge",
+    "open_forwarding",
     "open_http_receiver",
     "open_receiver",
     "open_runtime",
     "or_raise",
+    "parse_destination",
     "plan",
     "provide",
     "reindex_session",

@@ -14,7 +14,6 @@ import pytest
 from aiohttp import web
 
 from otlp_capture import otlp
-from otlp_capture.clock import SYSTEM_CLOCK
 from otlp_capture.forward import (
     FORWARDED_HEADER,
     Destination,
@@ -55,7 +54,8 @@ async def forwarding_to(
     *destinations: Destination, settings: ForwardSettings
 ) -> AsyncIterator[Forwarding]:
     with anyio.fail_after(2 * HANGS_AFTER_S):
-        async with open_forwarding(destinations, SYSTEM_CLOCK, settings) as forwarding:
+        async with open_forwarding(destinations, settings) as opened:
+            forwarding = or_raise(opened)
             yield forwarding
     for status in forwarding.statuses:
         assert_accounted(status)
@@ -260,3 +260,19 @@ class TestTls:
 
         expected = counted(delivered=1) if is_trusted else counted(failed=1)
         assert forwarding.statuses[0].requests == expected
+
+
+class TestOpening:
+    @pytest.mark.parametrize(
+        ("urls", "settings", "field"),
+        [
+            ([], ForwardSettings(), "destinations"),
+            (["http://a"], ForwardSettings(concurrency=0), "concurrency"),
+        ],
+    )
+    async def test_what_cannot_be_is_named(
+        self, urls: list[str], settings: ForwardSettings, field: str
+    ) -> None:
+        async with open_forwarding([destination(url) for url in urls], settings) as opened:
+            assert isinstance(opened, Failure)
+            assert opened.failure().field == field

@@ -122,7 +122,8 @@ async def forwarding_to(
 ) -> AsyncIterator[Forwarding]:
     destinations = [destination(url) for url in urls]
     with anyio.fail_after(2 * HANGS_AFTER_S):
-        async with open_forwarding(destinations, SYSTEM_CLOCK, settings) as forwarding:
+        async with open_forwarding(destinations, settings) as opened:
+            forwarding = or_raise(opened)
             yield forwarding
     for status in forwarding.statuses:
         assert_accounted(status)

@@ -8,6 +8,7 @@ from otlp_capture.capture import InvalidConfig
 from otlp_capture.cli.forwarding import ForwardOptions, ForwardPlan, plan_forwarding
 from otlp_capture.forward import ForwardSettings, InvalidDestination, parse_destination
 from otlp_capture.result import Failure, or_raise
+from otlp_capture.sending import RetryPolicy
 
 
 class TestPlan:
@@ -23,6 +24,7 @@ class TestPlan:
             is_raw=True,
             queue_mb=2,
             timeout_s=3.0,
+            retry_s=7_200.0,
         )
 
         first = parse_destination("http://a", headers=[("x-stage", "a b=c")], request_timeout_s=3.0)
@@ -36,6 +38,7 @@ class TestPlan:
                 is_required=True,
                 is_raw=True,
                 queue_bytes=2_000_000,
+                retry=RetryPolicy(max_attempts=1_000_000_000, max_elapsed_s=7_200.0),
                 shutdown_timeout_s=3.0,
             ),
         )
@@ -59,9 +62,9 @@ class TestPlan:
             (
                 {"urls": ["http://localhost:4318"]},
                 InvalidDestination,
-                "this receiver listens there",
+                "listens there",
             ),
-            ({"urls": ["grpc://127.0.0.1"]}, InvalidDestination, "this receiver listens there"),
+            ({"urls": ["grpc://127.0.0.1"]}, InvalidDestination, "listens there"),
             ({"queue_mb": 0}, InvalidConfig, "queue_bytes"),
         ],
     )

@@ -12,7 +12,6 @@ import typer
 
 from otlp_capture.capture import InvalidConfig
 from otlp_capture.cli.terminal import counted_text, tell
-from otlp_capture.clock import SYSTEM_CLOCK
 from otlp_capture.forward import (
     Answering,
     Destination,
@@ -26,9 +25,11 @@ from otlp_capture.forward import (
     open_forwarding,
     parse_destination,
 )
-from otlp_capture.result import Failure, Outcome, Success
+from otlp_capture.result import Failure, Outcome, Success, or_raise
+from otlp_capture.sending import RetryPolicy
 
 _MEGABYTE: Final = 1_000_000
+_ANY_NUMBER: Final = 1_000_000_000
 
 
 class AnswerName(StrEnum):
@@ -102,6 +103,16 @@ ForwardTimeoutOption: TypeAlias = Annotated[
         help="How long its answer may take, and what waits at the end.",
     ),
 ]
+ForwardRetryOption: TypeAlias = Annotated[
+    float | None,
+    typer.Option(
+        "--forward-retry",
+        metavar="S",
+        min=0,
+        max=86_400,
+        help="How long each request is tried there; without it 60 s, and five times at the most.",
+    ),
+]
 
 
 @attrs.frozen(kw_only=True)
@@ -116,6 +127,14 @@ class ForwardOptions:
     ca_file: Path | None = None
     queue_mb: int = 64
     timeout_s: float = 10.0
+    retry_s: float | None = None
+
+    @property
+    def retry(self) -> RetryPolicy:
+        """How long a request is tried."""
+        if self.retry_s is None:
+            return RetryPolicy()
+        return RetryPolicy(max_attempts=_ANY_NUMBER, max_elapsed_s=self.retry_s)
 
 
 @attrs.frozen
@@ -159,6 +178,7 @@ def plan_forwarding(
             is_required=options.is_required,
             is_raw=options.is_raw,
             queue_bytes=options.queue_mb * _MEGABYTE,
+            retry=options.retry,
             shutdown_timeout_s=options.timeout_s,
         )
     )
@@ -202,7 +222,8 @@ async def opened_forwarding(
     if not plan.destinations:
         yield None
         return
-    async with open_forwarding(plan.destinations, SYSTEM_CLOCK, plan.settings) as forwarding:
+    async with open_forwarding(plan.destinations, plan.settings) as opened:
+        forwarding = or_raise(opened)  # the plan was checked
         yield forwarding
         is_waiting = any(status.requests.queued for status in forwarding.statuses)
         if is_waiting and not as_json:

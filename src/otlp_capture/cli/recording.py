@@ -28,6 +28,7 @@ from otlp_capture.cli.forwarding import (
     ForwardQueueOption,
     ForwardRawOption,
     ForwardRequiredOption,
+    ForwardRetryOption,
     ForwardTimeoutOption,
     forwarded_document,
     is_owed,
@@ -137,6 +138,7 @@ def record(
     forward_ca: ForwardCaOption = None,
     forward_queue_mb: ForwardQueueOption = 64,
     forward_timeout: ForwardTimeoutOption = 10.0,
+    forward_retry: ForwardRetryOption = None,
     store: StoreOption = DEFAULT_STORE,
     as_json: JsonOption = False,
 ) -> None:
@@ -168,6 +170,7 @@ def record(
         ca_file=forward_ca,
         queue_mb=forward_queue_mb,
         timeout_s=forward_timeout,
+        retry_s=forward_retry,
     )
 
     async def work(capture: OtlpCaptureService) -> Outcome[int, Any]:
@@ -249,14 +252,16 @@ def serve(
     forward_ca: ForwardCaOption = None,
     forward_queue_mb: ForwardQueueOption = 64,
     forward_timeout: ForwardTimeoutOption = 10.0,
+    forward_retry: ForwardRetryOption = None,
     store: StoreOption = DEFAULT_STORE,
     as_json: JsonOption = False,
 ) -> None:
     """Record what OpenTelemetry clients export over OTLP/HTTP and OTLP/gRPC, until interrupted.
 
     SIGINT and SIGTERM end the session cleanly. A session that was never stopped and that nobody
-    records any more is taken up again, with the settings it was started with. With --json, the
-    addresses that are listened on are an object on standard error.
+    records any more is taken up again, with the settings it was started with. With --forward, what
+    is stored goes on to collectors. With --json, the addresses that are listened on are an object on
+    standard error.
 
     Example: [bold]otlp-capture serve --session checkout --http-port 4318 --grpc-port 4317[/]
     """
@@ -279,6 +284,7 @@ def serve(
         ca_file=forward_ca,
         queue_mb=forward_queue_mb,
         timeout_s=forward_timeout,
+        retry_s=forward_retry,
     )
 
     async def work(capture: OtlpCaptureService) -> Outcome[int, Any]:

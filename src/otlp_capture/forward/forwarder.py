@@ -50,7 +50,7 @@ class Forwarder:
     ) -> None:
         self._destination, self._transport, self._clock = destination, transport, clock
         self._settings, self._tasks = settings, tasks
-        self._ledger = Ledger(destination.url)
+        self._ledger = Ledger(destination.url, clock)
         self._waiting, self._next = anyio.create_memory_object_stream[Parcel](float("inf"))
         self._held_requests = self._held_bytes = self._asked = 0
         self._not_before_ns = clock.monotonic_ns()

@@ -7,7 +7,8 @@ from typing import TypeAlias
 
 import anyio
 
-from otlp_capture.clock import Clock
+from otlp_capture.capture import InvalidConfig
+from otlp_capture.clock import SYSTEM_CLOCK, Clock
 from otlp_capture.forward.destination import Destination, open_transport
 from otlp_capture.forward.errors import (
     ForwardingLoop,
@@ -23,6 +24,7 @@ from otlp_capture.forward.model import (
     ForwardSettings,
     ForwardStatus,
     KeptRequest,
+    check_forward_settings,
 )
 from otlp_capture.forward.resends import Resends, digest
 from otlp_capture.otlp import PartialSuccess
@@ -125,33 +127,47 @@ class Forwarding:
 @asynccontextmanager
 async def open_forwarding(
     destinations: Sequence[Destination],
-    clock: Clock,
     settings: ForwardSettings = DEFAULT_FORWARD_SETTINGS,
-) -> AsyncGenerator[Forwarding]:
+    clock: Clock = SYSTEM_CLOCK,
+) -> AsyncGenerator[Outcome[Forwarding, InvalidConfig]]:
     """Forward until the block ends; then what waits has its time, and connections are closed.
 
     Args:
         destinations: where to; one at least.
+        settings: how.
         clock: what measures waits.
-        settings: how; see `check_forward_settings`.
+
+    Fails with:
+        InvalidConfig: there is no destination, or a setting is not in its range.
     """
-    async with AsyncExitStack() as open_transports:
+    checked = check_forward_settings(settings)
+    if isinstance(checked, Failure):
+        yield checked
+        return
+    if not destinations:
+        yield Failure(InvalidConfig("destinations", (), "there is one at least"))
+        return
+    async with AsyncExitStack() as opened:
         transports = [
-            await open_transports.enter_async_context(open_transport(destination, clock))
+            await opened.enter_async_context(open_transport(destination, clock))
             for destination in destinations
         ]
         async with anyio.create_task_group() as tasks:
             forwarders = [
-                open_transports.enter_context(
+                opened.enter_context(
                     closing(Forwarder(destination, transport, settings, clock, tasks))
                 )
                 for destination, transport in zip(destinations, transports, strict=True)
             ]
             try:
-                yield Forwarding(forwarders, settings)
-                with anyio.move_on_after(settings.shutdown_timeout_s):
-                    async with anyio.create_task_group() as drains:
-                        for forwarder in forwarders:
-                            drains.start_soon(forwarder.drain)
+                yield Success(Forwarding(forwarders, settings))
+                await _drain(forwarders, settings.shutdown_timeout_s)
             finally:
                 tasks.cancel_scope.cancel()
+
+
+async def _drain(forwarders: Sequence[Forwarder], within_s: float) -> None:
+    with anyio.move_on_after(within_s):
+        async with anyio.create_task_group() as drains:
+            for forwarder in forwarders:
+                drains.start_soon(forwarder.drain)

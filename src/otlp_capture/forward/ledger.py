@@ -5,10 +5,12 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final, cast
 
+from otlp_capture.clock import Clock
 from otlp_capture.forward.model import ForwardCounts, ForwardOutcome, ForwardStatus
 
 _log = logging.getLogger(__name__)
 
+_TOLD_EVERY_NS: Final = 60_000_000_000
 _WHAT_BECAME: Final[Mapping[ForwardOutcome, str]] = {
     "delivered": "delivered",
     "rejected": "rejected",
@@ -20,18 +22,19 @@ _WHAT_BECAME: Final[Mapping[ForwardOutcome, str]] = {
 
 
 class Ledger:
-    """Keeps a destination's status.
+    """Keeps a destination's status, and tells what stands in the way.
 
     Args:
         url: the destination.
+        clock: what tells when it was told last.
     """
 
-    def __init__(self, url: str) -> None:
-        self._url = url
+    def __init__(self, url: str, clock: Clock) -> None:
+        self._url, self._clock = url, clock
         self._requests, self._records = Counter[str](), Counter[str]()
         self._retries = 0
         self._problem = ""
-        self._told = set[ForwardOutcome]()
+        self._told_ns = dict[ForwardOutcome, int]()
 
     @property
     def status(self) -> ForwardStatus:
@@ -74,17 +77,22 @@ class Ledger:
         self._retries += count
 
     def _tell(self, outcome: ForwardOutcome, reason: str) -> None:
-        """Log what stands in the way: the first of each kind aloud, until something is taken."""
+        """Log what stands in the way: of each kind one a minute aloud, the others for debugging."""
         if outcome == "delivered":
-            if self._told:
-                _log.warning("Forwarding to %s: it takes requests again", self._url)
-            self._told.clear()
             return
         self._problem = reason or self._problem
-        level = logging.DEBUG if outcome in self._told else logging.WARNING
-        self._told.add(outcome)
-        what = _WHAT_BECAME[outcome]
-        _log.log(level, "Forwarding to %s: a request was %s: %s", self._url, what, reason)
+        now_ns = self._clock.monotonic_ns()
+        told_ns = self._told_ns.get(outcome)
+        is_news = told_ns is None or now_ns - told_ns >= _TOLD_EVERY_NS
+        if is_news:
+            self._told_ns[outcome] = now_ns
+        _log.log(
+            logging.WARNING if is_news else logging.DEBUG,
+            "Forwarding to %s: a request was %s: %s",
+            self._url,
+            _WHAT_BECAME[outcome],
+            reason,
+        )
 
 
 def _counts(counter: Counter[str]) -> ForwardCounts:

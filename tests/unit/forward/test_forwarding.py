@@ -313,16 +313,23 @@ class TestLoop:
 
 
 class TestLog:
-    async def test_the_first_of_each_kind_is_told_until_something_is_taken(
+    async def test_one_of_each_kind_a_minute_is_told(
         self, caplog: pytest.LogCaptureFixture
     ) -> None:
-        steps = [Step(BAD), Step(BAD), Step(Accepted()), Step(BAD)]
+        answers = [BAD, BAD, Accepted(), BUSY, BAD]
+        behind = Behind([Step(answer, takes_s=25) for answer in answers], settings=TARGET)
         with caplog.at_level(logging.WARNING):
-            await passed_on(*[kept()] * 4, steps=steps, settings=TARGET)
+            async with behind.opened() as forwarding, anyio.create_task_group() as clients:
+                for _ in answers:
+                    clients.start_soon(forwarding.pass_on, kept())
+                    await behind.clock.advance(25)
 
-        refused = "Forwarding to http://0: a request was rejected: 400: no logs"
-        again = "Forwarding to http://0: it takes requests again"
-        assert [record.getMessage() for record in caplog.records] == [refused, again, refused]
+        told = "Forwarding to http://0: a request was {}"
+        assert [record.getMessage() for record in caplog.records] == [
+            told.format("rejected: 400: no logs"),
+            told.format("refused for now: 503: busy"),
+            told.format("rejected: 400: no logs"),
+        ]
 
 
 class TestSettings:
