@@ -141,10 +141,8 @@ async def send_http(recorder: Recorder, *headers: str) -> Answer:
 async def call(recorder: Recorder, *metadata: tuple[str, str]) -> bytes:
     place = f"127.0.0.1:{recorder.port('grpc')}"
     async with grpc.aio.insecure_channel(place) as channel:
-        body: bytes = await channel.unary_unary(METHOD)(
-            LOGS, timeout=HANGS_AFTER_S, metadata=metadata
-        )
-        return body
+        export: Any = channel.unary_unary(METHOD)
+        return bytes(await export(LOGS, timeout=HANGS_AFTER_S, metadata=metadata))
 
 
 async def refused_call(recorder: Recorder) -> tuple[str, str, float | None]:

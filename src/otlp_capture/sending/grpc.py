@@ -29,6 +29,8 @@ DEFAULT_GRPC_PORT: Final = 4317
 _CLOSING_TIMEOUT_S: Final = 2.0
 _SHORTEST_RECONNECT_MS: Final = 100
 _LONGEST_RECONNECT_MS: Final = 5_000
+_PING_AFTER_MS: Final = 300_000
+_PING_TIMEOUT_MS: Final = 20_000
 _DETAILS: Final = "grpc-status-details-bin"
 _METHODS: Final[Mapping[Signal, str]] = {
     "traces": "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
@@ -146,6 +148,9 @@ async def open_grpc_transport(endpoint: Endpoint) -> AsyncGenerator[GrpcTranspor
         ("grpc.initial_reconnect_backoff_ms", _SHORTEST_RECONNECT_MS),
         ("grpc.min_reconnect_backoff_ms", _LONGEST_RECONNECT_MS),
         ("grpc.max_reconnect_backoff_ms", _LONGEST_RECONNECT_MS),
+        # Servers complain of pings that come more often.
+        ("grpc.keepalive_time_ms", _PING_AFTER_MS),
+        ("grpc.keepalive_timeout_ms", _PING_TIMEOUT_MS),
     )
     if parts.scheme == "grpcs":
         trusted = endpoint.trusted_pem.encode() if endpoint.trusted_pem is not None else None

@@ -316,7 +316,7 @@ class TestLog:
     async def test_one_of_each_kind_a_minute_is_told(
         self, caplog: pytest.LogCaptureFixture
     ) -> None:
-        answers = [BAD, BAD, Accepted(), BUSY, BAD]
+        answers: list[Answer] = [BAD, BAD, Accepted(), BUSY, BAD]
         behind = Behind([Step(answer, takes_s=25) for answer in answers], settings=TARGET)
         with caplog.at_level(logging.WARNING):
             async with behind.opened() as forwarding, anyio.create_task_group() as clients:
