@@ -1,6 +1,7 @@
 """One attempt over OTLP/gRPC, against a target that does what it should not."""
 
 import asyncio
+import gzip
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -76,6 +77,16 @@ class TestRequest:
             assert await send(Parcel("logs", body, 1)) == Accepted()
 
         assert target.bodies == [body]
+
+    async def test_it_is_compressed_where_that_is_asked_for(self) -> None:
+        async with (
+            open_grpc_target(bytes_read_as_they_are=True) as target,
+            sending(target.url, compression="gzip") as send,
+        ):
+            assert await send(Parcel("logs", b"request " * 999, 1)) == Accepted()
+
+        (body,) = target.bodies
+        assert gzip.decompress(body) == b"request " * 999
 
     async def test_proxies_of_the_environment_are_not_used(
         self, monkeypatch: pytest.MonkeyPatch

@@ -121,6 +121,16 @@ class TestRequest:
 
         assert target.bodies == [body]
 
+    @pytest.mark.parametrize("size", [0, 9, 32_769, 3 << 20])
+    async def test_it_is_compressed_where_that_is_asked_for(self, size: int) -> None:
+        body = b"a request " * size
+        async with open_target() as target, sending(target.url, compression="gzip") as send:
+            assert await send("logs", body) == Accepted()
+
+        (received,) = target.received
+        assert received.headers["content-encoding"] == "gzip"
+        assert gzip.decompress(received.body) == body
+
     @pytest.mark.parametrize("size", [0, 9, 3 << 20])
     async def test_it_is_said_to_leave_when_it_does(self, size: int) -> None:
         departures = Departures()

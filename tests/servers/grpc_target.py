@@ -94,14 +94,20 @@ class GrpcTarget:
 
     Args:
         script: what to do with a request.
+        bytes_read_as_they_are: whether requests are left compressed.
 
     Attributes:
         port: where it listens.
         received: what came, in order.
     """
 
-    def __init__(self, script: GrpcScript) -> None:
+    def __init__(self, script: GrpcScript, *, bytes_read_as_they_are: bool = False) -> None:
         self.script = script
+        self._options = (
+            ("grpc.so_reuseport", 0),
+            ("grpc.max_receive_message_length", -1),
+            ("grpc.per_message_decompression", int(not bytes_read_as_they_are)),
+        )
         self.received: list[Called] = []
         self.port = 0
         self._server: Any = None
@@ -117,9 +123,7 @@ class GrpcTarget:
 
     async def start(self, credentials: Any = None) -> None:
         """Listen, again on the same port where it has listened before."""
-        self._server = grpc.aio.server(
-            options=(("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", -1))
-        )
+        self._server = grpc.aio.server(options=self._options)
         self._server.add_generic_rpc_handlers((_Handlers(self),))
         place = f"127.0.0.1:{self.port}"
         if credentials is None:
@@ -176,10 +180,13 @@ class _Handlers(grpc.GenericRpcHandler):
 
 @asynccontextmanager
 async def open_grpc_target(
-    script: GrpcScript = lambda _: GRPC_OK, credentials: Any = None
+    script: GrpcScript = lambda _: GRPC_OK,
+    credentials: Any = None,
+    *,
+    bytes_read_as_they_are: bool = False,
 ) -> AsyncGenerator[GrpcTarget]:
     """Listen on a free loopback port until the block ends."""
-    target = GrpcTarget(script)
+    target = GrpcTarget(script, bytes_read_as_they_are=bytes_read_as_they_are)
     await target.start(credentials)
     try:
         yield target

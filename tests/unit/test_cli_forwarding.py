@@ -22,14 +22,20 @@ class TestPlan:
             answer="target",
             is_required=True,
             is_raw=True,
+            is_gzip=True,
             queue_mb=2,
             timeout_s=3.0,
             retry_s=7_200.0,
         )
 
-        first = parse_destination("http://a", headers=[("x-stage", "a b=c")], request_timeout_s=3.0)
+        first = parse_destination(
+            "http://a", headers=[("x-stage", "a b=c")], request_timeout_s=3.0, compression="gzip"
+        )
         second = parse_destination(
-            "grpc://b", headers=[("x-stage", "a b=c"), ("api-key", "secret")], request_timeout_s=3.0
+            "grpc://b",
+            headers=[("x-stage", "a b=c"), ("api-key", "secret")],
+            request_timeout_s=3.0,
+            compression="gzip",
         )
         assert or_raise(plan_forwarding(options, [("127.0.0.1", 4318)])) == ForwardPlan(
             (or_raise(first), or_raise(second)),

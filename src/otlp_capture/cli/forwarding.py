@@ -70,6 +70,9 @@ ForwardRawOption: TypeAlias = Annotated[
         "transcoded.",
     ),
 ]
+ForwardGzipOption: TypeAlias = Annotated[
+    bool, typer.Option("--forward-gzip", help="Compress what is sent there.")
+]
 ForwardHeaderOption: TypeAlias = Annotated[
     list[str] | None,
     typer.Option(
@@ -123,6 +126,7 @@ class ForwardOptions:
     answer: Answering = "capture"
     is_required: bool = False
     is_raw: bool = False
+    is_gzip: bool = False
     headers: Sequence[str] = ()
     ca_file: Path | None = None
     queue_mb: int = 64
@@ -164,7 +168,11 @@ def plan_forwarding(
     destinations = list[Destination]()
     for url, said in zip(options.urls, headers.unwrap(), strict=True):
         parsed = parse_destination(
-            url, headers=said, ca_file=options.ca_file, request_timeout_s=options.timeout_s
+            url,
+            headers=said,
+            ca_file=options.ca_file,
+            request_timeout_s=options.timeout_s,
+            compression="gzip" if options.is_gzip else "identity",
         )
         if isinstance(parsed, Failure):
             return parsed

@@ -16,6 +16,7 @@ from otlp_capture.forward.headers import check_header
 from otlp_capture.result import Failure, Outcome, Success
 from otlp_capture.sending import (
     DEFAULT_GRPC_PORT,
+    Compression,
     Endpoint,
     Transport,
     base_url,
@@ -69,6 +70,7 @@ def parse_destination(
     headers: Iterable[tuple[str, str]] = (),
     ca_file: Path | None = None,
     request_timeout_s: float = 10.0,
+    compression: Compression = "identity",
 ) -> Outcome[Destination, InvalidDestination]:
     """Read a destination.
 
@@ -78,6 +80,7 @@ def parse_destination(
         headers: what every request says there, such as credentials.
         ca_file: the certificates to trust, in PEM, in place of those that the system trusts.
         request_timeout_s: how long an answer may take, in seconds.
+        compression: `gzip` or `identity`.
 
     Fails with:
         InvalidDestination: the URL, a header or the file makes no sense.
@@ -102,6 +105,7 @@ def parse_destination(
                 url=base,
                 headers=said,
                 request_timeout_s=request_timeout_s,
+                compression=compression,
                 trusted_pem=trusted.unwrap(),
             )
         )

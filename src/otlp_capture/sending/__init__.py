@@ -10,6 +10,7 @@ from otlp_capture.sending.delivery import Delivery as Delivery
 from otlp_capture.sending.delivery import DeliveryOutcome as DeliveryOutcome
 from otlp_capture.sending.delivery import reason_of as reason_of
 from otlp_capture.sending.endpoint import SIGNAL_PLACE as SIGNAL_PLACE
+from otlp_capture.sending.endpoint import Compression as Compression
 from otlp_capture.sending.endpoint import Endpoint as Endpoint
 from otlp_capture.sending.endpoint import base_url as base_url
 from otlp_capture.sending.endpoint import is_endpoint_url as is_endpoint_url
@@ -26,6 +27,7 @@ __all__ = [
     "SIGNAL_PLACE",
     "Accepted",
     "Answer",
+    "Compression",
     "Courier",
     "Delivery",
     "DeliveryOutcome",

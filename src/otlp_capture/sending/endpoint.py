@@ -2,12 +2,14 @@
 
 from collections.abc import Collection
 from importlib.metadata import version
-from typing import Final
+from typing import Final, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 import attrs
 
 from otlp_capture.otlp import SIGNALS, Signal
+
+Compression: TypeAlias = Literal["identity", "gzip"]
 
 USER_AGENT: Final = f"otlp-capture/{version('otlp-capture')}"
 SIGNAL_PLACE: Final = "{signal}"
@@ -25,6 +27,7 @@ class Endpoint:
             needs one.
         request_timeout_s: how long one attempt may take, in seconds.
         max_response_bytes: more of an answer is not read. The specification suggests 4 MiB.
+        compression: how requests are compressed.
         trusted_pem: the certificates to trust, in PEM; None: those that the system trusts.
     """
 
@@ -33,6 +36,7 @@ class Endpoint:
     connections: int = 0
     request_timeout_s: float = 10.0
     max_response_bytes: int = 4 << 20
+    compression: Compression = "identity"
     trusted_pem: str | None = attrs.field(default=None, repr=False)
 
     def url_of(self, signal: Signal) -> str:

@@ -82,6 +82,7 @@ class GrpcTransport:
             parcel.body,
             timeout=self._endpoint.request_timeout_s,
             metadata=self._metadata(parcel),
+            compression=grpc.Compression.Gzip if self._endpoint.compression == "gzip" else None,
         )
         try:
             body = await call

@@ -12,10 +12,11 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Final
 
 import anyio
+import anyio.to_thread
 
 from otlp_capture import otlp
 from otlp_capture.clock import Clock
-from otlp_capture.deflate import InflatedTooLarge, inflate
+from otlp_capture.deflate import InflatedTooLarge, deflate_with_trailer, header, inflate
 from otlp_capture.otlp import Encoding
 from otlp_capture.result import Failure, Success
 from otlp_capture.sending.answers import (
@@ -38,6 +39,7 @@ _RETRYABLE: Final = frozenset({429, 502, 503, 504})
 _CONNECT_TIMEOUT_S: Final = 5.0
 _CLOSING_TIMEOUT_S: Final = 2.0
 _COPIED_AT_ONCE_BYTES: Final = 1 << 20
+_INLINE_BYTES: Final = 32_768
 _CONTENT_TYPES: Final[dict[Encoding, str]] = {
     "protobuf": "application/x-protobuf",
     "json": "application/json",
@@ -63,6 +65,7 @@ class HttpTransport:
         import aiohttp  # noqa: PLC0415 - loaded where it is used
 
         has_left = False
+        body = await self._compressed(parcel.body)
 
         def leave() -> None:
             nonlocal has_left
@@ -72,7 +75,7 @@ class HttpTransport:
         try:
             async with self._client.post(
                 self._endpoint.url_of(parcel.signal),
-                data=_written(parcel.body),
+                data=_written(body),
                 headers=self._headers(parcel),
                 allow_redirects=False,
                 trace_request_ctx=leave,
@@ -89,7 +92,16 @@ class HttpTransport:
             "content-type": _CONTENT_TYPES[parcel.encoding],
             "accept-encoding": "identity",
             "user-agent": USER_AGENT,
+            **({"content-encoding": "gzip"} if self._endpoint.compression == "gzip" else {}),
         }
+
+    async def _compressed(self, body: bytes) -> bytes:
+        """Return a body as it goes on the wire; a long one is compressed in a thread."""
+        if self._endpoint.compression == "identity":
+            return body
+        if len(body) <= _INLINE_BYTES:
+            return _gzip(body)
+        return await anyio.to_thread.run_sync(_gzip, body)
 
     async def _read_answer(self, parcel: Parcel, response: "aiohttp.ClientResponse") -> Answer:
         body = await self._read_body(response)
@@ -141,6 +153,10 @@ class HttpTransport:
             remark = f"it answers {response.status} with {response.content_type}, which is not OTLP"
             return Accepted(remark=remark)
         return Unreadable(decoded.failure().message)
+
+
+def _gzip(body: bytes) -> bytes:
+    return header() + deflate_with_trailer(body)
 
 
 def _written(body: bytes) -> bytes | io.BytesIO:
