@@ -264,8 +264,8 @@ def serve(
 
     SIGINT and SIGTERM end the session cleanly. A session that was never stopped and that nobody
     records any more is taken up again, with the settings it was started with. With --forward, what
-    is stored goes on to collectors. With --json, the addresses that are listened on are an object on
-    standard error.
+    is stored goes on to collectors. With --json, the addresses that are listened on are an object
+    on standard error.
 
     Example: [bold]otlp-capture serve --session checkout --http-port 4318 --grpc-port 4317[/]
     """
