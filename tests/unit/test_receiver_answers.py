@@ -13,7 +13,7 @@ from otlp_capture.capture import (
     StorageFailure,
     UnsupportedContentEncoding,
 )
-from otlp_capture.forward import ForwardRefusal
+from otlp_capture.forward import ForwardRefusal, TargetBusy, TargetDown, TargetRefused
 from otlp_capture.otlp import InvalidRequest, RequestTooLarge
 from otlp_capture.receiver import exporter_environment
 from otlp_capture.receiver.answers import (
@@ -31,12 +31,14 @@ from otlp_capture.receiver.answers import (
     UnsupportedContentType,
     answer_to,
     asks_to_return,
+    returns_after_s,
 )
 from otlp_capture.redaction import RedactionFailed
 from otlp_capture.sessions import SessionNotFound
 
 URL, GRPC_URL = "http://127.0.0.1:4318", "http://127.0.0.1:4317"
 TOLD = {"OTEL_EXPORTER_OTLP_ENDPOINT": URL, "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}
+OWN = set(get_args(Refusal)) - set(get_args(ForwardRefusal))
 LOOPBACK = "127.0.0.1,localhost,::1"
 
 
@@ -46,10 +48,9 @@ def of_type(refusal: type) -> Any:
 
 
 def test_every_refusal_has_its_status_and_code() -> None:
-    own = set(get_args(Refusal)) - set(get_args(ForwardRefusal))
-    answers = {refusal: answer_to(of_type(refusal)) for refusal in own}
+    answers = {refusal: answer_to(of_type(refusal)) for refusal in OWN}
 
-    no_more = dict.fromkeys(own, (403, 9))
+    no_more = dict.fromkeys(OWN, (403, 9))
     assert answers == no_more | {
         MalformedHttp: (400, 3),
         InvalidRequest: (400, 3),
@@ -74,13 +75,25 @@ def test_every_refusal_has_its_status_and_code() -> None:
 
 
 def test_only_who_is_unavailable_asks_to_return() -> None:
-    asking = {
-        refusal.__name__
-        for refusal in get_args(Refusal)
-        if asks_to_return(answer_to(of_type(refusal))[1])
-    }
+    asking = {refusal.__name__ for refusal in OWN if asks_to_return(answer_to(of_type(refusal))[1])}
 
     assert asking == {"Overloaded", "SessionNotFound", "StorageFailure", "TooManyReads"}
+
+
+@pytest.mark.parametrize(
+    ("refusal", "after_s"),
+    [
+        (Overloaded(1), 9),
+        (InternalError(), None),
+        (TargetDown(), 9),
+        (TargetBusy("503", "busy"), None),
+        (TargetBusy("503", "busy", 0.5), 1),
+        (TargetBusy("RESOURCE_EXHAUSTED", "busy", 7.0), 7),
+        (TargetRefused("400", "no"), None),
+    ],
+)
+def test_a_targets_answer_has_the_targets_time(refusal: Refusal, after_s: int | None) -> None:
+    assert returns_after_s(refusal, usual_s=9) == after_s
 
 
 class TestExporterEnvironment:

@@ -259,11 +259,19 @@ def answer_to(refusal: Refusal) -> tuple[HTTPStatus, int]:
             assert_never(refusal)
 
 
+def asks_to_return(code: int) -> bool:
+    """Whether a google.rpc code tells a client when to come again with the same request.
+
+    On gRPC that is `RetryInfo`, on HTTP `Retry-After`. Clients retry DEADLINE_EXCEEDED, too, at a
+    time of their own.
+    """
+    return code == _UNAVAILABLE
+
+
 def returns_after_s(refusal: Refusal, usual_s: int) -> int | None:
     """Return when a client is told to come again with the same request, in seconds.
 
-    On gRPC that is `RetryInfo`, on HTTP `Retry-After`. Clients retry DEADLINE_EXCEEDED, too, at a
-    time of their own. Where a destination's answer is the client's, so is its time.
+    Where a destination's answer is the client's, so is its time.
 
     Args:
         refusal: why the request was refused.
@@ -276,4 +284,4 @@ def returns_after_s(refusal: Refusal, usual_s: int) -> int | None:
         wait_s = refusal.retry_after_s
         return None if wait_s is None else math.ceil(wait_s)
     _, code = answer_to(refusal)
-    return usual_s if code == _UNAVAILABLE else None
+    return usual_s if asks_to_return(code) else None
