@@ -17,12 +17,12 @@ from otlp_capture.capture import capture_service as capture_service
 from otlp_capture.clock import Clock as Clock
 from otlp_capture.clock import ClockTag as ClockTag
 from otlp_capture.clock import SystemClock as SystemClock
-from otlp_capture.interchange import ExportConfig as ExportConfig
-from otlp_capture.interchange import export_session as export_session
 from otlp_capture.forward import Forwarding as Forwarding
 from otlp_capture.forward import ForwardSettings as ForwardSettings
 from otlp_capture.forward import open_forwarding as open_forwarding
 from otlp_capture.forward import parse_destination as parse_destination
+from otlp_capture.interchange import ExportConfig as ExportConfig
+from otlp_capture.interchange import export_session as export_session
 from otlp_capture.interchange import import_file as import_file
 from otlp_capture.interchange import import_folder as import_folder
 from otlp_capture.interchange import import_objects as import_objects
