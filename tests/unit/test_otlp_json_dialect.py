@@ -46,8 +46,10 @@ def point_body(point: dict[str, Any]) -> bytes:
     return json.dumps({"resourceMetrics": [{"scopeMetrics": [{"metrics": [metric]}]}]}).encode()
 
 
-def read_point(point: dict[str, Any]) -> Any:
-    request = or_raise(otlp.decode(point_body(point), "metrics", "json"))
+def read_point(point: dict[str, Any], text: str = "null") -> Any:
+    """Read a data point; *text* stands for null in it."""
+    body = point_body(point).replace(b"null", text.encode())
+    request = or_raise(otlp.decode(body, "metrics", "json"))
     metric = parse(request, "metrics").resource_metrics[0].scope_metrics[0].metrics[0]
     return metric.sum.data_points[0]
 
@@ -231,6 +233,11 @@ class TestDoubles:
     )
     def test_they_are_numbers_or_strings(self, value: object, expected: str) -> None:
         assert repr(read_point({"asDouble": value}).as_double) == expected
+
+    @pytest.mark.parametrize("text", ["-0", "-0.0", "-0e0", '"-0"'])
+    def test_a_zero_keeps_its_sign_however_it_is_written(self, text: str) -> None:
+        assert repr(read_point({"asDouble": None}, text).as_double) == "-0.0"
+        assert read_point({"asInt": None}, text).as_int == 0
 
     @pytest.mark.parametrize(
         "value", ["", "nan", "inf", "1e999", "1.", "+1", " 1", True, [], 10**400]

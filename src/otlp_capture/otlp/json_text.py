@@ -24,6 +24,8 @@ _SHOWN_CHARACTERS: Final = 40
 # A string is taken whole, closed or not, and never again: no input makes this slower than linear.
 _STRING_OR_OPENING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?+|[{\[]', re.DOTALL)
 
+_NEGATIVE_ZERO: Final = re.compile(r"-0(?![.eE0-9])")
+
 
 class _BareConstant(ValueError):  # noqa: N818 - it names what is found, and never leaves this module
     pass
@@ -51,7 +53,7 @@ def parse_object(
         found = f"the byte 0x{body[error.start]:02x}"
         return Failure(InvalidRequest(f"byte {error.start}", found, "JSON in UTF-8"))
     try:
-        document = json.loads(text, parse_constant=_refuse_constant)
+        document = parse_text(text)
     except json.JSONDecodeError as error:
         return Failure(_no_json(error, error.lineno, error.colno))
     except _BareConstant as error:
@@ -66,6 +68,25 @@ def parse_object(
     if not is_object(document):
         return Failure(InvalidRequest("the document", describe_value(document), "one JSON object"))
     return Success(document)
+
+
+def parse_text(text: str) -> Any:
+    """Parse JSON; a zero keeps its sign, with which the collector writes the double -0.0 as `-0`.
+
+    Raises:
+        ValueError: no JSON, a bare NaN or Infinity, or an integer of thousands of digits.
+        RecursionError: it is nested too deep.
+
+    >>> parse_text("[-0, 0, -7]")
+    [-0.0, 0, -7]
+    """
+    if _NEGATIVE_ZERO.search(text) is None:
+        return json.loads(text, parse_constant=_refuse_constant)
+    return json.loads(text, parse_constant=_refuse_constant, parse_int=_signed)
+
+
+def _signed(digits: str) -> int | float:
+    return -0.0 if digits == "-0" else int(digits)
 
 
 @attrs.frozen

@@ -104,9 +104,6 @@ cdef inline const uint8_t* plain_double(const uint8_t* at, uint64_t* bits) excep
         return NULL
     if not (read_decimal(begin, end, &decimal) and exact_double(&decimal, &value)):
         value = PyOS_string_to_double(<const char*>begin, &stop, NULL)
-    # A number without a fraction is an integer, and has no negative zero.
-    if is_integer and not is_text and value == 0:
-        value = 0
     if isinf(value):
         return NULL
     bits[0] = bits_of_double(value)

@@ -58,11 +58,10 @@ from otlp_capture.otlp.kernel.json_text cimport (
 from otlp_capture.otlp.kernel.utf8 cimport find_bad_utf8
 
 import codecs
-import json
 
 from otlp_capture.otlp.faults import MAX_MESSAGE_DEPTH
 from otlp_capture.otlp.json_scalars import Rejected
-from otlp_capture.otlp.json_text import ARRAYS_PER_ELEMENT, JsonFault, describe_value
+from otlp_capture.otlp.json_text import ARRAYS_PER_ELEMENT, JsonFault, describe_value, parse_text
 from otlp_capture.otlp.nesting import describe_nesting
 
 cdef enum:
@@ -702,4 +701,4 @@ cdef object value_between(const uint8_t* at, const uint8_t* end):
         return {}
     if at[0] == c"[":
         return []
-    return json.loads(at[: end - at].decode())
+    return parse_text(at[: end - at].decode())
