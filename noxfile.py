@@ -1,6 +1,8 @@
 """One command a check: `nox -l` lists them."""
 
+import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import nox
@@ -61,6 +63,55 @@ def pace(session: nox.Session) -> None:
     """Replay sessions at their own pace on the real clock, and tell how well it was kept."""
     install(session, "tests", extras="[demo]")
     session.run("pytest", "-m", "slow", *session.posargs)
+
+
+@nox.session
+def interop(session: nox.Session) -> None:
+    """Let a real OpenTelemetry Collector, built here from its Go modules, export to us."""
+    if shutil.which("go") is None:
+        session.skip("there is no Go toolchain, of which the collector is built")
+    install(session, "tests", extras="[demo]")
+    program = built_collector(session)
+    session.run(
+        *("pytest", "-m", "interop", "tests/interop", *session.posargs),
+        env={"OTLP_CAPTURE_COLLECTOR": str(program)},
+    )
+
+
+def built_collector(session: nox.Session) -> Path:
+    """Build the collector of tests/interop/collector.yaml, unless it lies there already."""
+    folder = Path(session.create_tmp()).resolve()
+    manifest = "".join(
+        f"{line}\n"
+        for line in Path("tests/interop/collector.yaml").read_text().splitlines()
+        if "# optional" not in line or is_served(line)
+    )
+    program, built_of = folder / "built" / "otelcol", folder / "collector.yaml"
+    if program.is_file() and built_of.is_file() and built_of.read_text() == manifest:
+        return program
+    shutil.rmtree(folder / "built", ignore_errors=True)
+    built_of.write_text(manifest)
+    # `go mod tidy` wants what the tests of modules import, too; -e goes on without what it cannot
+    # have of that. The build itself takes no excuses.
+    flags = f"{os.environ.get('GOFLAGS', '')} -mod=mod -e".strip()
+    with session.chdir(folder):
+        session.run(
+            *("nice", "-n", "19", "go", "run", COLLECTOR_BUILDER, "--config=collector.yaml"),
+            external=True,
+            env={"GOFLAGS": flags},
+        )
+    return program
+
+
+COLLECTOR_BUILDER = "go.opentelemetry.io/collector/cmd/builder@v0.162.0"
+
+
+def is_served(line: str) -> bool:
+    """Tell whether Go can have the module that a line of the manifest names."""
+    module, version = line.partition("#")[0].split()[-2:]
+    download = ["go", "mod", "download", f"{module}@{version}"]
+    # What is run stands in our own manifest.
+    return subprocess.run(download, check=False, capture_output=True).returncode == 0  # noqa: S603
 
 
 # The runtime is not linked: atheris brings one that holds libFuzzer too, and it is loaded first.
