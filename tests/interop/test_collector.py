@@ -8,6 +8,7 @@ import anyio
 import pytest
 
 from otlp_capture.capture import CaptureConfig
+from otlp_capture.receiver import GrpcReceiverSettings
 from otlp_capture.result import or_raise
 from tests.command_line import Shell
 from tests.interop.collector import Collector
@@ -17,49 +18,59 @@ from tests.receiving import SESSION, receiving, until
 
 pytestmark = pytest.mark.interop
 
-WAYS: Mapping[str, Mapping[str, Any]] = {
-    "defaults": {},
-    "protobuf": {"encoding": "proto", "compression": "none"},
-    "protobuf-gzip": {"encoding": "proto", "compression": "gzip"},
-    "json": {"encoding": "json", "compression": "none"},
-    "json-gzip": {"encoding": "json", "compression": "gzip"},
+WAYS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "http-defaults": ("otlp_http", {}),
+    "http-protobuf": ("otlp_http", {"encoding": "proto", "compression": "none"}),
+    "http-protobuf-gzip": ("otlp_http", {"encoding": "proto", "compression": "gzip"}),
+    "http-json": ("otlp_http", {"encoding": "json", "compression": "none"}),
+    "http-json-gzip": ("otlp_http", {"encoding": "json", "compression": "gzip"}),
+    "grpc-defaults": ("otlp_grpc", {}),
+    "grpc": ("otlp_grpc", {"compression": "none"}),
+    "grpc-gzip": ("otlp_grpc", {"compression": "gzip"}),
 }
 IMPATIENT = {"initial_interval": "50ms", "max_interval": "200ms", "max_elapsed_time": "0s"}
 """It tries again soon, and for ever."""
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_what_it_exports_over_http_is_what_it_was_sent(
+def test_what_it_exports_is_what_it_was_sent(
     collector: Collector, shell: Shell, tmp_path: Path, way: str
 ) -> None:
-    with shell.serving("--session", f"http-{way}") as serving:
-        exporter = {"endpoint": serving.url, **WAYS[way]}
-        with collector.exporting(tmp_path, {"otlp_http": exporter}) as url:
+    with shell.serving("--session", way) as serving:
+        exporter = exporter_to(serving.url, serving.grpc_url, way)
+        with collector.exporting(tmp_path, exporter) as url:
             replay(shell, url)
         served = serving.end()
 
     assert (served.code, served.result["refused"]) == (0, {})
-    assert_equal(shell, f"http-{way}")
+    assert_equal(shell, way)
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("way", ["protobuf-gzip", "json"])
-async def test_over_http_it_comes_again_until_the_server_has_room(
+@pytest.mark.parametrize("way", ["http-protobuf-gzip", "http-json", "grpc-gzip", "grpc"])
+async def test_it_comes_again_until_the_server_has_room(
     collector: Collector, shell: Shell, tmp_path: Path, way: str
 ) -> None:
     original = requests_of(shell, ORIGINAL)
-    async with receiving(config=None) as opened:
-        exporter = {
-            "endpoint": opened.receiver.url,
-            "retry_on_failure": IMPATIENT,
-            **WAYS[way],
-        }
-        with collector.exporting(tmp_path, {"otlp_http": exporter}) as url:
+    async with receiving(config=None, grpc=GrpcReceiverSettings(port=0)) as opened:
+        assert opened.grpc is not None
+        exporter = exporter_to(
+            opened.receiver.url, opened.grpc.url, way, retry_on_failure=IMPATIENT
+        )
+        with collector.exporting(tmp_path, exporter) as url:
             await anyio.to_thread.run_sync(replay, shell, url)
-            await until(lambda: opened.receiver.refused["SessionNotFound"] >= len(original))
+            await until(lambda: opened.tally.refused["SessionNotFound"] >= len(original))
             or_raise(await opened.capture.start_capture(CaptureConfig(session_id=SESSION)))
-            await until(lambda: opened.receiver.accepted.total() >= len(original))
+            await until(lambda: opened.tally.accepted.total() >= len(original))
         kept = await opened.kept()
 
-    assert set(opened.receiver.refused) == {"SessionNotFound"}
+    assert set(opened.tally.refused) == {"SessionNotFound"}
     assert plain_records([*kept.elements()]) == plain_records(original)
+
+
+def exporter_to(http: str, grpc: str, way: str, **settings: Any) -> dict[str, dict[str, Any]]:
+    """Configure the one exporter of a way."""
+    name, chosen = WAYS[way]
+    endpoint = http if name == "otlp_http" else grpc
+    plain = {"tls": {"insecure": True}}
+    return {name: {"endpoint": endpoint, **plain, **chosen, **settings}}
