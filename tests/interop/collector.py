@@ -39,7 +39,11 @@ class Collector:
 
     @contextmanager
     def exporting(
-        self, folder: Path, exporters: Mapping[str, Mapping[str, Any]], **variables: str
+        self,
+        folder: Path,
+        exporters: Mapping[str, Mapping[str, Any]],
+        *arguments: str,
+        **variables: str,
     ) -> Generator[str]:
         """Run it until the block ends, and yield where it takes OTLP/HTTP.
 
@@ -50,6 +54,7 @@ class Collector:
             folder: where its configuration and its log are put.
             exporters: their settings, by name. All take all signals, but for a name that ends in
                 one: `file/traces` takes traces.
+            arguments: what else it is started with.
             variables: what is in its environment.
         """
         port = free_port()
@@ -67,7 +72,7 @@ class Collector:
         }
         # JSON is YAML.
         (folder / "settings.yaml").write_text(json.dumps(settings))
-        command = [str(self.program), "--config", str(folder / "settings.yaml")]
+        command = [str(self.program), "--config", str(folder / "settings.yaml"), *arguments]
         with running(command, port, folder / "log", variables):
             yield f"http://127.0.0.1:{port}"
 

@@ -1,4 +1,4 @@
-"""What the collector's file exporter writes is imported, and nothing differs."""
+"""A file that the collector's file exporter has written is imported, and nothing differs."""
 
 from pathlib import Path
 
