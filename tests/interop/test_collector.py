@@ -46,6 +46,20 @@ def test_what_it_exports_is_what_it_was_sent(
     assert_equal(shell, way)
 
 
+@pytest.mark.parametrize("compression", ["zstd", "snappy"])
+def test_a_compression_that_otlp_does_not_have_is_refused_and_counted(
+    collector: Collector, shell: Shell, tmp_path: Path, compression: str
+) -> None:
+    with shell.serving("--session", compression) as serving:
+        exporter = {"endpoint": serving.url, "compression": compression}
+        with collector.exporting(tmp_path, {"otlp_http": exporter}) as url:
+            replay(shell, url)
+        served = serving.end()
+
+    requests = len(requests_of(shell, ORIGINAL))
+    assert served.result["refused"] == {"UnsupportedContentEncoding": requests}
+
+
 @pytest.mark.anyio
 @pytest.mark.parametrize("way", ["http-protobuf-gzip", "http-json", "grpc-gzip", "grpc"])
 async def test_it_comes_again_until_the_server_has_room(
