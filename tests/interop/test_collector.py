@@ -8,13 +8,14 @@ import anyio
 import pytest
 
 from otlp_capture.capture import CaptureConfig
-from otlp_capture.receiver import GrpcReceiverSettings
+from otlp_capture.receiver import GrpcReceiverSettings, HttpReceiverSettings
 from otlp_capture.result import or_raise
 from tests.command_line import Shell
 from tests.interop.collector import Collector
 from tests.interop.recording import ORIGINAL, assert_equal, replay, requests_of
 from tests.plain_records import plain_records
 from tests.receiving import SESSION, receiving, until
+from tests.servers.processes import free_port
 
 pytestmark = pytest.mark.interop
 
@@ -79,6 +80,28 @@ async def test_it_comes_again_until_the_server_has_room(
         kept = await opened.kept()
 
     assert set(opened.tally.refused) == {"SessionNotFound"}
+    assert plain_records([*kept.elements()]) == plain_records(original)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("way", ["http-defaults", "grpc-defaults"])
+async def test_it_comes_again_until_there_is_a_server(
+    collector: Collector, shell: Shell, tmp_path: Path, way: str
+) -> None:
+    original = requests_of(shell, ORIGINAL)
+    http, grpc = free_port(), free_port()
+    settings = HttpReceiverSettings(port=http), GrpcReceiverSettings(port=grpc)
+    exporter = exporter_to(
+        f"http://127.0.0.1:{http}", f"http://127.0.0.1:{grpc}", way, retry_on_failure=IMPATIENT
+    )
+    with collector.exporting(tmp_path, exporter) as url:
+        await anyio.to_thread.run_sync(replay, shell, url)
+        await until(lambda: "Will retry the request" in (tmp_path / "log").read_text())
+        async with receiving(settings=settings[0], grpc=settings[1]) as opened:
+            await until(lambda: opened.tally.accepted.total() >= len(original))
+            kept = await opened.kept()
+
+    assert opened.tally.refused.total() == 0
     assert plain_records([*kept.elements()]) == plain_records(original)
 
 
