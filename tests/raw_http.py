@@ -3,12 +3,14 @@
 `raw_connection()` opens a connection, `post()` spells a request.
 """
 
+import ssl
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import asynccontextmanager
 
 import anyio
 import attrs
-from anyio.abc import SocketStream
+from anyio.abc import ByteStream
+from anyio.streams.tls import TLSStream
 
 from tests.clocks import HANGS_AFTER_S
 
@@ -23,9 +25,9 @@ class Answer:
 
 
 class RawConnection:
-    """One TCP connection."""
+    """One TCP connection, under TLS or not."""
 
-    def __init__(self, stream: SocketStream) -> None:
+    def __init__(self, stream: ByteStream) -> None:
         self._stream = stream
         self._unread = b""
 
@@ -70,15 +72,25 @@ class RawConnection:
 
 
 @asynccontextmanager
-async def raw_connection(port: int, host: str = "127.0.0.1") -> AsyncGenerator[RawConnection]:
+async def raw_connection(
+    port: int, host: str = "127.0.0.1", *, tls: ssl.SSLContext | None = None
+) -> AsyncGenerator[RawConnection]:
     """Connect; closed at the end of the `async with`, whatever is still to come."""
     async with await anyio.connect_tcp(host, port) as stream:
-        yield RawConnection(stream)
+        if tls is None:
+            yield RawConnection(stream)
+            return
+        secured = await TLSStream.wrap(
+            stream, hostname=host, ssl_context=tls, standard_compatible=False
+        )
+        yield RawConnection(secured)
 
 
-async def ask(port: int, request: bytes, *, host: str = "127.0.0.1") -> Answer:
+async def ask(
+    port: int, request: bytes, *, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None
+) -> Answer:
     """Send one request on a connection of its own, and read its answer."""
-    async with raw_connection(port, host) as connection:
+    async with raw_connection(port, host, tls=tls) as connection:
         await connection.write(request)
         return await connection.answer(to_head=request.startswith(b"HEAD "))
 

@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from otlp_capture.capture import CaptureConfig
-from otlp_capture.receiver import CannotListen, HttpReceiverSettings, open_http_receiver
+from otlp_capture.receiver import AccessSettings, CannotListen, HttpReceiverSettings, open_http_receiver
 from otlp_capture.result import Failure, or_raise
 from tests.clocks import HANGS_AFTER_S
 from tests.export_requests import (
@@ -176,9 +176,6 @@ class TestMalformedHttp:
             head("POST", "/v1/traces", ["Content-Length: -1"]),
             head("POST", "/v1/traces", ["Content-Length: 1", "Content-Length: 2"]),
             head("POST", "/v1/traces", ["Content-Length: 4", "Transfer-Encoding: chunked"]),
-            head("POST", "/v1/traces", ["X-Large: " + "x" * 20_000]),
-            head("POST", "/v1/traces", [f"X-{number}: x" for number in range(500)]),
-            head("POST", "/" + "x" * 20_000),
             head("POST", "/v1/traces", ["no colon"]),
         ],
     )
@@ -226,7 +223,7 @@ class TestMalformedHttp:
             assert answer.headers["content-type"] == JSON
             assert opened.counts == ({}, {"InternalError": 1})
         (record,) = caplog.records
-        assert (record.name, record.levelno) == ("otlp_capture.receiver.exchange", logging.ERROR)
+        assert (record.name, record.levelno) == ("otlp_capture.receiver.connection", logging.ERROR)
         assert record.exc_info
 
 
@@ -253,7 +250,8 @@ class TestListening:
     )
     async def test_an_address_that_cannot_be_is_told(self, host: str, port: int) -> None:
         async with receiving() as opened:
-            settings = HttpReceiverSettings(host=host, port=port)
+            access = AccessSettings(is_insecure=True)
+            settings = HttpReceiverSettings(host=host, port=port, access=access)
             async with open_http_receiver(opened.capture, SESSION, settings) as second:
                 assert isinstance(second.failure(), CannotListen)
 

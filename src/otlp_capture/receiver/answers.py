@@ -29,6 +29,13 @@ from otlp_capture.forward import (
     answer_to_refusal,
 )
 from otlp_capture.otlp import InvalidRequest, RequestTooLarge
+from otlp_capture.receiver.access import (
+    ClientNotListed,
+    CredentialMissing,
+    CredentialUnknown,
+    SessionsDisagree,
+    Unauthenticated,
+)
 from otlp_capture.redaction import RedactionFailed
 from otlp_capture.sessions import (
     InvalidSessionId,
@@ -40,6 +47,7 @@ from otlp_capture.sessions import (
 
 _INVALID_ARGUMENT, _DEADLINE_EXCEEDED, _NOT_FOUND, _RESOURCE_EXHAUSTED = 3, 4, 5, 8
 _FAILED_PRECONDITION, _UNIMPLEMENTED, _INTERNAL, _UNAVAILABLE = 9, 12, 13, 14
+_PERMISSION_DENIED, _UNAUTHENTICATED = 7, 16
 
 
 @attrs.frozen
@@ -112,7 +120,23 @@ class BodyIncomplete:
 
 @attrs.frozen
 class BodyTooSlow:
-    """A body did not come to its end in time."""
+    """A body did not come to its end in time, or came too slowly to do so."""
+
+    timeout_s: float
+    min_rate_bytes_per_s: int = 0
+    retryable: ClassVar[bool] = True
+
+    @property
+    def message(self) -> str:
+        """What was waited for, and how long."""
+        rate = self.min_rate_bytes_per_s
+        pace = f", nor at {rate:,} bytes/s or more" if rate else ""
+        return f"The body did not come to its end within {self.timeout_s:g} s{pace}."
+
+
+@attrs.frozen
+class HeaderTooSlow:
+    """A request's head did not come to its end in time."""
 
     timeout_s: float
     retryable: ClassVar[bool] = True
@@ -120,7 +144,37 @@ class BodyTooSlow:
     @property
     def message(self) -> str:
         """What was waited for, and how long."""
-        return f"The body did not come to its end within {self.timeout_s:g} s."
+        return f"No whole head of a request came within {self.timeout_s:g} s."
+
+
+@attrs.frozen
+class HeadersTooLarge:
+    """A request's head is larger than the receiver reads."""
+
+    max_bytes: int
+    max_headers: int
+    retryable: ClassVar[bool] = False
+
+    @property
+    def message(self) -> str:
+        """What a head has to keep to."""
+        return (
+            f"The head is too large: its first line and each header may have "
+            f"{self.max_bytes:,} bytes, and there may be {self.max_headers:,} headers."
+        )
+
+
+@attrs.frozen
+class TooManyConnections:
+    """As many connections are open as the receiver holds at once."""
+
+    limit: int
+    retryable: ClassVar[bool] = True
+
+    @property
+    def message(self) -> str:
+        """What is exceeded, and what to do."""
+        return f"{self.limit:,} connections are open, and no more are taken. Come again later."
 
 
 @attrs.frozen
@@ -196,12 +250,16 @@ Refusal: TypeAlias = (
     | UnsupportedContentType
     | BodyIncomplete
     | BodyTooSlow
+    | HeaderTooSlow
+    | HeadersTooLarge
+    | TooManyConnections
     | Overloaded
     | TooManyReads
     | UnknownMethod
     | NotOneMessage
     | InternalError
     | ForwardRefusal
+    | Unauthenticated
 )
 
 UNANSWERED: Final = "Unanswered"
@@ -227,7 +285,13 @@ def answer_to(refusal: Refusal) -> tuple[HTTPStatus, int]:
             | NotOneMessage()
         ):
             return HTTPStatus.BAD_REQUEST, _INVALID_ARGUMENT
-        case BodyTooSlow():
+        case CredentialMissing() | CredentialUnknown():
+            return HTTPStatus.UNAUTHORIZED, _UNAUTHENTICATED
+        case ClientNotListed() | SessionsDisagree():
+            return HTTPStatus.FORBIDDEN, _PERMISSION_DENIED
+        case HeadersTooLarge():
+            return HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, _RESOURCE_EXHAUSTED
+        case BodyTooSlow() | HeaderTooSlow():
             return HTTPStatus.REQUEST_TIMEOUT, _DEADLINE_EXCEEDED
         case RequestTooLarge():
             return HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _RESOURCE_EXHAUSTED
@@ -239,7 +303,13 @@ def answer_to(refusal: Refusal) -> tuple[HTTPStatus, int]:
             return HTTPStatus.NOT_FOUND, _UNIMPLEMENTED
         case MethodNotAllowed():
             return HTTPStatus.METHOD_NOT_ALLOWED, _UNIMPLEMENTED
-        case StorageFailure() | Overloaded() | TooManyReads() | SessionNotFound():
+        case (
+            StorageFailure()
+            | Overloaded()
+            | TooManyConnections()
+            | TooManyReads()
+            | SessionNotFound()
+        ):
             return HTTPStatus.SERVICE_UNAVAILABLE, _UNAVAILABLE
         case InternalError() | RedactionFailed():
             return HTTPStatus.INTERNAL_SERVER_ERROR, _INTERNAL

@@ -23,21 +23,42 @@ async def read_body(
         RequestTooLarge: its length says so, or what has come of it.
         Overloaded: the budget does not have the bytes.
         BodyIncomplete: the connection broke, or its chunks make no sense.
-        BodyTooSlow: it took too long.
+        BodyTooSlow: it took too long, or came too slowly to be worth waiting for.
     """
     if (request.content_length or 0) > settings.max_body_bytes:
         return Failure(RequestTooLarge("bytes", settings.max_body_bytes))
-    with anyio.move_on_after(settings.body_timeout_s):
+    with anyio.CancelScope() as patience:
+        pace = _Pace(patience, settings)
         try:
             await _encourage(request)
-            return await _read(request, held, settings.max_body_bytes)
+            return await _read(request, held, settings.max_body_bytes, pace)
         except (web.RequestPayloadError, ClientPayloadError, ConnectionError):
             return Failure(BodyIncomplete())
-    return Failure(BodyTooSlow(settings.body_timeout_s))
+    return Failure(BodyTooSlow(settings.body_timeout_s, settings.min_body_rate_bytes_per_s))
+
+
+class _Pace:
+    """Moves the deadline of a body on with each piece of it, though never past the last one."""
+
+    def __init__(self, patience: anyio.CancelScope, settings: HttpReceiverSettings) -> None:
+        begun = anyio.current_time()
+        self._patience = patience
+        self._last = begun + settings.body_timeout_s
+        self._first = begun + settings.body_grace_s
+        self._rate_bytes_per_s = settings.min_body_rate_bytes_per_s
+        self.keep(0)
+
+    def keep(self, size_bytes: int) -> None:
+        """Give a body that has come so far the time that it has earned."""
+        if self._rate_bytes_per_s:
+            earned = self._first + size_bytes / self._rate_bytes_per_s
+            self._patience.deadline = min(self._last, earned)
+        else:
+            self._patience.deadline = self._last
 
 
 async def _read(
-    request: web.BaseRequest, held: Reservation, limit_bytes: int
+    request: web.BaseRequest, held: Reservation, limit_bytes: int, pace: _Pace
 ) -> Outcome[bytes, RequestTooLarge | Overloaded]:
     body = bytearray()
     async for piece in request.content.iter_any():
@@ -46,6 +67,7 @@ async def _read(
         body += piece
         if len(body) > limit_bytes:
             return Failure(RequestTooLarge("bytes", limit_bytes))
+        pace.keep(len(body))
     return Success(bytes(body))
 
 

@@ -1,11 +1,9 @@
 """One HTTP request and its answer. Source: OTLP specification 1.11, OTLP/HTTP."""
 
-import asyncio
 import gzip
-import logging
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Final
 
 import anyio
 from aiohttp import web
@@ -15,10 +13,9 @@ from otlp_capture.capture import UnsupportedContentEncoding
 from otlp_capture.forward import forwarded_by
 from otlp_capture.otlp import Encoding
 from otlp_capture.receiver.accept_encoding import wants_gzip
+from otlp_capture.receiver.access import Unauthenticated
 from otlp_capture.receiver.answers import (
     UNANSWERED,
-    InternalError,
-    MalformedHttp,
     MethodNotAllowed,
     Refusal,
     UnknownPath,
@@ -30,10 +27,10 @@ from otlp_capture.receiver.body import read_body
 from otlp_capture.receiver.budget import Reservation
 from otlp_capture.receiver.headers import kept_headers
 from otlp_capture.receiver.intake import Intake, Kept, ReadRequest
+from otlp_capture.receiver.refusals import UNKNOWN_ADDRESS
 from otlp_capture.receiver.settings import HttpReceiverSettings
+from otlp_capture.receiver.tls import names_in_certificate
 from otlp_capture.result import Failure, Outcome, Success
-
-_log = logging.getLogger(__name__)
 
 _ENCODINGS: Final[Mapping[str, Encoding]] = {
     "application/x-protobuf": "protobuf",
@@ -42,7 +39,6 @@ _ENCODINGS: Final[Mapping[str, Encoding]] = {
 _CONTENT_TYPES: Final = {encoding: name for name, encoding in _ENCODINGS.items()}
 _CONTENT_ENCODINGS: Final = ("gzip", "identity")
 _MAX_MESSAGE: Final = 1_000
-_CONNECTIONS: Final[Mapping[str, Any]] = {"auto_decompress": False, "access_log": None}
 
 
 class Exchange:
@@ -85,7 +81,7 @@ class Exchange:
         """Count a refusal, and say it in the encoding of the request."""
         self._intake.refuse(refusal)
         status, code = answer_to(refusal)
-        encoding = _encoding(request)
+        encoding = encoding_of(request)
         body = otlp.encode_status(code, refusal.message[:_MAX_MESSAGE], encoding)
         response = _response(status, body, request)
         wait_s = returns_after_s(refusal, self._settings.retry_after_s)
@@ -93,6 +89,8 @@ class Exchange:
             response.headers["Retry-After"] = str(wait_s)
         if isinstance(refusal, MethodNotAllowed):
             response.headers["Allow"] = "POST"
+        if status is HTTPStatus.UNAUTHORIZED:
+            response.headers["WWW-Authenticate"] = "Bearer"
         if isinstance(refusal, UnsupportedContentEncoding):
             response.headers["Accept-Encoding"] = ", ".join(_CONTENT_ENCODINGS)
         return response
@@ -103,19 +101,29 @@ class Exchange:
                 reference = kept.reference
                 self._intake.accept(reference, size_bytes)
                 body = otlp.encode_response(
-                    reference.signal_type, _encoding(request), kept.partial_success
+                    reference.signal_type, encoding_of(request), kept.partial_success
                 )
                 response = _response(HTTPStatus.OK, body, request)
                 response.headers["X-Durability"] = reference.durability
                 return response
             case Failure(refusal):
                 response = self.refuse(refusal, request)
-                if not request.content.at_eof():
+                if isinstance(refusal, Unauthenticated) or not request.content.at_eof():
                     response.force_close()
                 return response
 
+    def _admit(self, request: web.BaseRequest) -> Outcome[str, Unauthenticated]:
+        transport = request.transport
+        certificate = transport and transport.get_extra_info("peercert")
+        authorizations = request.headers.getall("Authorization", [])
+        names = names_in_certificate(certificate)
+        return self._intake.admit(authorizations, names, request.remote or UNKNOWN_ADDRESS)
+
     async def _take(self, request: web.BaseRequest) -> Outcome[tuple[Kept, int], Refusal]:
         """Read a request and keep it; tell also how large it was on the wire."""
+        session_id = self._admit(request)
+        if isinstance(session_id, Failure):
+            return session_id
         signal = self._settings.paths.get(request.path)
         if signal is None:
             return Failure(UnknownPath(request.path, tuple(self._settings.paths)))
@@ -135,45 +143,11 @@ class Exchange:
                 return body
             size_bytes = len(body.unwrap())
             read = ReadRequest(body.unwrap(), signal, encoding, content_encoding, headers, hops)
-            kept = await self._intake.keep(read, self._intake.session_id)
+            kept = await self._intake.keep(read, session_id.unwrap())
         return kept if isinstance(kept, Failure) else Success((kept.unwrap(), size_bytes))
 
 
-class Server(web.Server):
-    """aiohttp's server, whose own errors are said as OTLP has them, too."""
-
-    def __init__(self, exchange: Exchange) -> None:
-        super().__init__(exchange.answer)
-        self.exchange = exchange
-
-    def __call__(self) -> web.RequestHandler:
-        """Return what serves one connection."""
-        return _Connection(self)
-
-
-class _Connection(web.RequestHandler):
-    def __init__(self, server: Server) -> None:
-        super().__init__(server, loop=asyncio.get_running_loop(), **_CONNECTIONS)
-        self._exchange = server.exchange
-
-    def handle_error(
-        self,
-        request: web.BaseRequest,
-        status: int = HTTPStatus.INTERNAL_SERVER_ERROR,
-        exc: BaseException | None = None,
-        message: str | None = None,
-    ) -> web.StreamResponse:
-        """Answer what is no HTTP, and what the handler did not expect."""
-        refusal: Refusal = MalformedHttp(message or HTTPStatus(status).phrase)
-        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            _log.error("A request could not be answered", exc_info=exc)
-            refusal = InternalError()
-        response = self._exchange.refuse(refusal, request)
-        response.force_close()
-        return response
-
-
-def _encoding(request: web.BaseRequest) -> Encoding:
+def encoding_of(request: web.BaseRequest) -> Encoding:
     """Return what an answer is written in: the request's encoding, where it has one."""
     return _ENCODINGS.get(request.content_type, "protobuf")
 
@@ -190,5 +164,5 @@ def _response(status: HTTPStatus, body: bytes, request: web.BaseRequest) -> web.
     accepted = (each for name, each in request.headers.items() if name.lower() == "accept-encoding")
     if body and wants_gzip(",".join(accepted)):
         body, headers["Content-Encoding"] = gzip.compress(body, mtime=0), "gzip"
-    content_type = _CONTENT_TYPES[_encoding(request)]
+    content_type = _CONTENT_TYPES[encoding_of(request)]
     return web.Response(status=status, body=body, headers=headers, content_type=content_type)

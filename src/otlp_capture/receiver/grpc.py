@@ -1,7 +1,7 @@
 """OTLP/gRPC: a server on a port. Source: OTLP specification 1.11, OTLP/gRPC."""
 
 from collections import Counter
-from typing import Final
+from typing import Any, Final
 
 import anyio
 import attrs
@@ -9,6 +9,7 @@ import attrs
 from otlp_capture.receiver.intake import Intake
 from otlp_capture.receiver.listening import Listening, reason_of, try_address
 from otlp_capture.receiver.settings import CannotListen, GrpcReceiverSettings, authority
+from otlp_capture.receiver.tls import ServerTls
 from otlp_capture.result import Failure, Outcome, Success
 
 _IDENTITY_AND_GZIP: Final = 1 << 0 | 1 << 2
@@ -26,17 +27,19 @@ class GrpcReceiver:
         accepted: requests that were kept so far, by signal; all transports of a receiver count
             together.
         refused: requests that were not, by the name of the error; likewise.
+        scheme: `https` where TLS is spoken.
     """
 
     host: str
     port: int
     accepted: Counter[str]
     refused: Counter[str]
+    scheme: str = "http"
 
     @property
     def url(self) -> str:
-        """The URL that exporters want; its scheme says that there is no TLS."""
-        return f"http://{authority(self.host, self.port)}"
+        """The URL that exporters want; its scheme says whether there is TLS."""
+        return f"{self.scheme}://{authority(self.host, self.port)}"
 
 
 async def listen_grpc(
@@ -59,7 +62,7 @@ async def listen_grpc(
     exporting = Exporting(intake, settings)
     server = grpc.aio.server(handlers=(exporting,), options=_options(settings))
     try:
-        port = server.add_insecure_port(authority(settings.host, settings.port))
+        port = _add_port(server, authority(settings.host, settings.port), intake.access.tls)
     except RuntimeError:
         reason = "gRPC does not get it"
         return Failure(CannotListen(settings.host, settings.port, reason))
@@ -73,8 +76,15 @@ async def listen_grpc(
         await exporting.give_up()
 
     tally = intake.tally
-    receiver = GrpcReceiver(settings.host, port, tally.accepted, tally.refused)
+    scheme = "http" if intake.access.tls is None else "https"
+    receiver = GrpcReceiver(settings.host, port, tally.accepted, tally.refused, scheme)
     return Success(Listening(receiver, close))
+
+
+def _add_port(server: Any, address: str, tls: ServerTls | None) -> int:
+    if tls is None:
+        return int(server.add_insecure_port(address))
+    return int(server.add_secure_port(address, tls.grpc_credentials()))
 
 
 def _options(settings: GrpcReceiverSettings) -> tuple[tuple[str, int], ...]:
@@ -87,7 +97,7 @@ def _options(settings: GrpcReceiverSettings) -> tuple[tuple[str, int], ...]:
         # Between the two gRPC refuses at random.
         ("grpc.max_metadata_size", settings.max_metadata_bytes),
         ("grpc.absolute_max_metadata_size", settings.max_metadata_bytes),
-        ("grpc.server_handshake_timeout_ms", int(settings.body_timeout_s * 1000)),
+        ("grpc.server_handshake_timeout_ms", int(settings.header_timeout_s * 1000)),
         # Peers that are gone must not count as connections for ever.
         ("grpc.keepalive_time_ms", _PING_AFTER_MS),
         ("grpc.keepalive_timeout_ms", _PING_TIMEOUT_MS),

@@ -24,17 +24,19 @@ class HttpReceiver:
         accepted: requests that were kept so far, by signal; all transports of a receiver count
             together.
         refused: requests that were not, by the name of the error; likewise.
+        scheme: `https` where TLS is spoken.
     """
 
     host: str
     port: int
     accepted: Counter[str]
     refused: Counter[str]
+    scheme: str = "http"
 
     @property
     def url(self) -> str:
         """The base URL that exporters want."""
-        return f"http://{authority(self.host, self.port)}"
+        return f"{self.scheme}://{authority(self.host, self.port)}"
 
 
 async def listen_http(
@@ -47,10 +49,12 @@ async def listen_http(
     """
     from aiohttp import web  # noqa: PLC0415 - loaded where it is used
 
-    from otlp_capture.receiver.exchange import Exchange, Server  # noqa: PLC0415 - it loads aiohttp
+    from otlp_capture.receiver.connection import Server  # noqa: PLC0415 - it loads aiohttp
+    from otlp_capture.receiver.exchange import Exchange  # noqa: PLC0415 - it loads aiohttp
 
     exchange = Exchange(intake, settings)
-    runner = web.ServerRunner(Server(exchange), shutdown_timeout=_FORCED_SHUTDOWN_S)
+    server = Server(exchange, intake, settings)
+    runner = web.ServerRunner(server, shutdown_timeout=_FORCED_SHUTDOWN_S)
     await runner.setup()
 
     async def close() -> None:
@@ -66,5 +70,6 @@ async def listen_http(
         await close()
         return Failure(CannotListen(settings.host, settings.port, reason_of(error)))
     port, tally = runner.addresses[0][1], intake.tally
-    receiver = HttpReceiver(settings.host, port, tally.accepted, tally.refused)
+    scheme = "http" if intake.access.tls is None else "https"
+    receiver = HttpReceiver(settings.host, port, tally.accepted, tally.refused, scheme)
     return Success(Listening(receiver, close))

@@ -5,6 +5,7 @@ once: `accept`, `refuse` or `lose`.
 """
 
 from collections import Counter
+from collections.abc import Sequence
 
 import attrs
 
@@ -16,8 +17,10 @@ from otlp_capture.capture import (
 )
 from otlp_capture.forward import Forwarding, ForwardRefusal, KeptRequest
 from otlp_capture.otlp import Encoding, PartialSuccess, Signal
+from otlp_capture.receiver.access import Access, Unauthenticated
 from otlp_capture.receiver.answers import Refusal
 from otlp_capture.receiver.budget import Budget
+from otlp_capture.receiver.refusals import EarlyRefusals
 from otlp_capture.result import Failure, Outcome, Success
 from otlp_capture.sessions import Headers
 
@@ -86,10 +89,13 @@ class Intake:
         capture: what keeps them.
         session_id: where a request goes that nothing else is said of.
         max_in_flight_bytes: how many bytes of bodies may be in memory at once.
+        access: who may send.
         forwarding: where the requests go besides.
 
     Attributes:
         session_id: the same.
+        access: likewise.
+        early: tells the log who is turned away.
         budget: the bytes that may still come.
         tally: what became of the requests so far.
     """
@@ -99,10 +105,31 @@ class Intake:
         capture: OtlpCaptureService,
         session_id: str,
         max_in_flight_bytes: int,
+        access: Access,
         forwarding: Forwarding | None = None,
     ) -> None:
         self.session_id, self.budget, self.tally = session_id, Budget(max_in_flight_bytes), Tally()
+        self.access, self.early = access, EarlyRefusals()
         self._capture, self._forwarding = capture, forwarding
+
+    def admit(
+        self, authorizations: Sequence[str], names: frozenset[str], address: str
+    ) -> Outcome[str, Unauthenticated]:
+        """Tell which session a sender's requests go to, before any of their bytes are read.
+
+        Args:
+            authorizations: what its request has as Authorization.
+            names: the names in its certificate.
+            address: where it is, for the log.
+
+        Fails with:
+            Unauthenticated: as `Access.authenticate` does.
+        """
+        principal = self.access.authenticate(authorizations, names)
+        if isinstance(principal, Failure):
+            self.early.tell(type(principal.failure()).__name__, address)
+            return principal
+        return Success(principal.unwrap().session_id or self.session_id)
 
     async def keep(
         self, request: ReadRequest, session_id: str

@@ -2,17 +2,27 @@
 
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeAlias, TypeVar
 
 import anyio
+import anyio.to_thread
 import attrs
 
 from otlp_capture.capture import InvalidConfig, OtlpCaptureService
 from otlp_capture.forward import Forwarding
+from otlp_capture.receiver.access import (
+    LOOPBACK_ONLY,
+    Access,
+    AccessError,
+    AccessSettings,
+    load_access,
+)
+from otlp_capture.receiver.exposure import ExposureRefused, check_exposure
 from otlp_capture.receiver.grpc import GrpcReceiver, listen_grpc
 from otlp_capture.receiver.http import HttpReceiver, listen_http
 from otlp_capture.receiver.intake import Intake, Tally
 from otlp_capture.receiver.listening import Listening
+from otlp_capture.receiver.refusals import EarlyRefusals
 from otlp_capture.receiver.settings import (
     DEFAULT_GRPC_SETTINGS,
     DEFAULT_HTTP_SETTINGS,
@@ -22,6 +32,8 @@ from otlp_capture.receiver.settings import (
     check_receiver_settings,
 )
 from otlp_capture.result import Failure, Outcome, Success
+
+ReceiverError: TypeAlias = CannotListen | InvalidConfig | ExposureRefused | AccessError
 
 
 @attrs.frozen
@@ -46,30 +58,39 @@ async def open_receiver(
     *,
     http: HttpReceiverSettings | None = DEFAULT_HTTP_SETTINGS,
     grpc: GrpcReceiverSettings | None = DEFAULT_GRPC_SETTINGS,
+    access: AccessSettings = LOOPBACK_ONLY,
     forwarding: Forwarding | None = None,
-) -> AsyncGenerator[Outcome[Receiver, CannotListen | InvalidConfig]]:
+) -> AsyncGenerator[Outcome[Receiver, ReceiverError]]:
     """Listen until the block ends; requests that are under way then are answered first.
 
     The session may begin after the receiver: until then clients are told to come again.
 
     Args:
         capture: what keeps the requests.
-        session_id: the session that they go to; nothing in a request can choose another.
+        session_id: the session that they go to, unless a credential is for another one; nothing
+            else in a request can choose it.
         http: how to take OTLP/HTTP; None: not at all.
         grpc: how to take OTLP/gRPC; None: not at all.
+        access: who may send; by default anybody on this machine.
         forwarding: where requests go besides; None: nowhere.
 
     Fails with:
         InvalidConfig: a setting is not in its range, the transports disagree about the budget that
             they share, or both are off.
         CannotListen: an address is not to be had.
+        ExposureRefused: other machines reach an address, and TLS or authentication is missing.
+        AccessError: what access depends on cannot be read, or is wrong.
     """
     checked = _check(http, grpc)
     if isinstance(checked, Failure):
         yield checked
         return
-    intake = Intake(capture, session_id, checked.unwrap(), forwarding)
-    async with _Closing() as closing:
+    allowed = await _access(http, grpc, access)
+    if isinstance(allowed, Failure):
+        yield allowed
+        return
+    intake = Intake(capture, session_id, checked.unwrap(), allowed.unwrap(), forwarding)
+    async with _Closing(intake.early) as closing:
         heard_http = None if http is None else closing.own(await listen_http(intake, http))
         if isinstance(heard_http, Failure):
             yield heard_http
@@ -92,14 +113,19 @@ async def open_http_receiver(
     capture: OtlpCaptureService,
     session_id: str,
     settings: HttpReceiverSettings = DEFAULT_HTTP_SETTINGS,
-) -> AsyncGenerator[Outcome[HttpReceiver, CannotListen | InvalidConfig]]:
+    access: AccessSettings = LOOPBACK_ONLY,
+) -> AsyncGenerator[Outcome[HttpReceiver, ReceiverError]]:
     """Listen for OTLP/HTTP alone, until the block ends; see `open_receiver`.
 
     Fails with:
         InvalidConfig: a setting is not in its range.
         CannotListen: the address is not to be had.
+        ExposureRefused: other machines reach it, and TLS or authentication is missing.
+        AccessError: what access depends on cannot be read, or is wrong.
     """
-    async with open_receiver(capture, session_id, http=settings, grpc=None) as opened:
+    async with open_receiver(
+        capture, session_id, http=settings, grpc=None, access=access
+    ) as opened:
         if isinstance(opened, Failure):
             yield opened
             return
@@ -127,6 +153,22 @@ def _check(
     return Success(budget)
 
 
+async def _access(
+    http: HttpReceiverSettings | None, grpc: GrpcReceiverSettings | None, settings: AccessSettings
+) -> Outcome[Access, AccessError | ExposureRefused | CannotListen]:
+    """Read who may send, and see whether that is enough for where the transports listen."""
+    loaded = await anyio.to_thread.run_sync(load_access, settings)
+    if isinstance(loaded, Failure):
+        return loaded
+    for chosen in (http, grpc):
+        if chosen is None or settings.is_insecure:
+            continue
+        checked = await check_exposure(chosen.host, chosen.port, loaded.unwrap())
+        if isinstance(checked, Failure):
+            return checked
+    return loaded
+
+
 _R = TypeVar("_R")
 _E = TypeVar("_E")
 
@@ -134,7 +176,8 @@ _E = TypeVar("_E")
 class _Closing:
     """Ends all that it owns at once, so that each has its whole time."""
 
-    def __init__(self) -> None:
+    def __init__(self, early: EarlyRefusals) -> None:
+        self._early = early
         self._closes: list[Callable[[], Coroutine[Any, Any, None]]] = []
 
     def own(self, listening: Outcome[Listening[_R], _E]) -> Outcome[_R, _E]:
@@ -152,3 +195,4 @@ class _Closing:
             async with anyio.create_task_group() as tasks:
                 for close in self._closes:
                     tasks.start_soon(close)
+        self._early.end()

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, Final, TypeAlias, TypeVar
+from urllib.parse import unquote
 
 import anyio
 import anyio.lowlevel
@@ -33,7 +34,9 @@ from otlp_capture.receiver.answers import (
 from otlp_capture.receiver.budget import Reads, Reservation
 from otlp_capture.receiver.headers import kept_headers
 from otlp_capture.receiver.intake import Intake, Kept, ReadRequest
+from otlp_capture.receiver.refusals import UNKNOWN_ADDRESS
 from otlp_capture.receiver.settings import GrpcReceiverSettings
+from otlp_capture.receiver.tls import names_in_auth_context
 from otlp_capture.result import Failure, Outcome, Success
 
 _log = logging.getLogger(__name__)
@@ -102,19 +105,31 @@ class Exporting(grpc.GenericRpcHandler):
         await self.end()
 
     async def _no_method(self, method: str, _messages: object, context: _Context) -> bytes:
+        admitted = await _guarded(lambda: self._admit(context))
+        if isinstance(admitted, Failure):
+            return await self._refuse(admitted.failure(), context)
         return await self._refuse(UnknownMethod(method, tuple(METHODS)), context)
 
     async def _export(self, signal: Signal, _messages: object, context: _Context) -> bytes:
+        session_id = await _guarded(lambda: self._admit(context))
+        if isinstance(session_id, Failure):
+            return await self._refuse(session_id.failure(), context)
         message = await self._received(context)
         if isinstance(message, Failure):
             return await self._refuse(message.failure(), context)
-        kept = await self._kept(message.unwrap(), signal, context)
+        kept = await self._kept(message.unwrap(), signal, session_id.unwrap(), context)
         if isinstance(kept, Failure):
             return await self._refuse(kept.failure(), context)
         reference, partial_success = kept.unwrap().reference, kept.unwrap().partial_success
         self._intake.accept(reference, len(message.unwrap()))
         await _said(context.send_initial_metadata((("x-durability", reference.durability),)))
         return otlp.encode_response(signal, "protobuf", partial_success)
+
+    async def _admit(self, context: _Context) -> Outcome[str, Refusal]:
+        """Tell the session that a call goes to, before its message is read."""
+        authorizations = [value for name, value in _texts(context) if name == "authorization"]
+        names = names_in_auth_context(context.auth_context())
+        return self._intake.admit(authorizations, names, _address(context.peer()))
 
     async def _received(self, context: _Context) -> Outcome[bytes, Refusal]:
         """Read the one message there is to be."""
@@ -132,10 +147,12 @@ class Exporting(grpc.GenericRpcHandler):
         hops = forwarded_by(_texts(context))
         return ReadRequest(message, signal, "protobuf", encoding, headers, hops)
 
-    async def _kept(self, message: bytes, signal: Signal, context: _Context) -> _Kept:
+    async def _kept(
+        self, message: bytes, signal: Signal, session_id: str, context: _Context
+    ) -> _Kept:
         """Keep a request in a task that no client can cancel."""
         keeping = asyncio.create_task(
-            _guarded(lambda: self._keep(self._request(message, signal, context)))
+            _guarded(lambda: self._keep(self._request(message, signal, context), session_id))
         )
         self._keeping.add(keeping)
         keeping.add_done_callback(self._keeping.discard)
@@ -145,11 +162,11 @@ class Exporting(grpc.GenericRpcHandler):
             self._intake.lose(UNANSWERED)
             raise
 
-    async def _keep(self, request: ReadRequest) -> _Kept:
+    async def _keep(self, request: ReadRequest, session_id: str) -> _Kept:
         with Reservation(self._intake.budget) as held:
             if not held.grow(len(request.body)):
                 return Failure(Overloaded(held.limit_bytes))
-            return await self._intake.keep(request, self._intake.session_id)
+            return await self._intake.keep(request, session_id)
 
     async def _refuse(self, refusal: Refusal, context: _Context) -> bytes:
         """Count a refusal and say it, which ends the call."""
@@ -192,6 +209,11 @@ async def _said(saying: Awaitable[None]) -> None:
         await saying
     except grpc.aio.BaseError as error:
         _log.debug("An answer did not reach its client: %s", error)
+
+
+def _address(peer: str) -> str:
+    """Return an address of what gRPC calls a peer: `ipv4:127.0.0.1:4317`, `ipv6:%5B::1%5D:4317`."""
+    return unquote(peer.partition(":")[2].rpartition(":")[0]) or UNKNOWN_ADDRESS
 
 
 def _texts(context: _Context) -> Iterator[tuple[str, str]]:

@@ -41,6 +41,11 @@ class ReceiverSettings:
         shutdown_timeout_s: how long requests that are under way may take at the end, in seconds.
         keep_headers: names of request headers that are kept in the frame, in any case. Those that
             carry credentials cannot be.
+        max_connections: how many connections may be open at once; over HTTP clients of more are
+            told to come again, over gRPC more are closed at once. Two transports at this limit
+            stay below the 1,024 files that a process may usually have open.
+        header_timeout_s: how long the beginning may take, in seconds: a TLS handshake, and a
+            request's head over HTTP.
     """
 
     host: str = "127.0.0.1"
@@ -51,6 +56,8 @@ class ReceiverSettings:
     body_timeout_s: float = 60.0
     shutdown_timeout_s: float = 10.0
     keep_headers: tuple[str, ...] = attrs.field(default=(), converter=_listed)
+    max_connections: int = 400
+    header_timeout_s: float = 10.0
 
 
 @attrs.frozen(kw_only=True)
@@ -60,10 +67,26 @@ class HttpReceiverSettings(ReceiverSettings):
     Attributes:
         port: the port; 0: any that is free.
         paths: which path takes which signal.
+        idle_timeout_s: how long a connection may be open between requests, in seconds: longer than
+            the minute that SDKs wait between two exports of metrics.
+        answer_timeout_s: how long a client may leave answers unread, in seconds.
+        lingering_s: how long the rest of a refused request is read and thrown away, in seconds, so
+            that its client reads the answer.
+        max_header_bytes: the longest request line, and the longest header.
+        max_headers: how many headers a request has at the most.
+        min_body_rate_bytes_per_s: how fast a body has to come, on the average; 0: at any pace.
+        body_grace_s: how long a body may be slower than that at first, in seconds.
     """
 
     port: int = DEFAULT_HTTP_PORT
     paths: Mapping[str, Signal] = DEFAULT_PATHS
+    idle_timeout_s: float = 120.0
+    answer_timeout_s: float = 10.0
+    lingering_s: float = 2.0
+    max_header_bytes: int = 8190
+    max_headers: int = 128
+    min_body_rate_bytes_per_s: int = 500
+    body_grace_s: float = 10.0
 
 
 @attrs.frozen(kw_only=True)
@@ -72,7 +95,6 @@ class GrpcReceiverSettings(ReceiverSettings):
 
     Attributes:
         port: the port; 0: any that is free.
-        max_connections: how many connections may be open at once; more are closed at once.
         max_streams: how many requests may be under way on one connection; clients keep more back,
             or gRPC tells them to come again.
         max_metadata_bytes: the largest metadata of a request, as HTTP/2 counts them; gRPC itself
@@ -84,7 +106,6 @@ class GrpcReceiverSettings(ReceiverSettings):
     """
 
     port: int = DEFAULT_GRPC_PORT
-    max_connections: int = 1_000
     max_streams: int = 100
     max_metadata_bytes: int = 16_384
     max_reads: int = 16
@@ -98,11 +119,21 @@ _COUNTS: Final = (
     "max_body_bytes",
     "max_in_flight_bytes",
     "max_connections",
+    "max_header_bytes",
+    "max_headers",
     "max_streams",
     "max_metadata_bytes",
     "max_reads",
 )
-_TIMES_S: Final = ("retry_after_s", "body_timeout_s", "shutdown_timeout_s", "read_patience_s")
+_TIMES_S: Final = (
+    "retry_after_s",
+    "body_timeout_s",
+    "header_timeout_s",
+    "idle_timeout_s",
+    "answer_timeout_s",
+    "read_patience_s",
+)
+_TIMES_OR_NONE_S: Final = ("shutdown_timeout_s", "lingering_s", "body_grace_s")
 _MAX_TIME_S: Final = 86_400
 
 
@@ -116,9 +147,9 @@ def check_receiver_settings(settings: ReceiverSettings) -> Outcome[None, Invalid
         value = getattr(settings, field, 1)
         if not (_is_number(value, int) and 0 < value <= _MOST):
             return Failure(InvalidConfig(field, value, f"it is 1 to {_MOST:,}"))
-    for field in _TIMES_S:
+    for field in (*_TIMES_S, *_TIMES_OR_NONE_S):
         value = getattr(settings, field, 1)
-        least = "from" if field == "shutdown_timeout_s" else "above"
+        least = "from" if field in _TIMES_OR_NONE_S else "above"
         is_long_enough = _is_number(value, int | float) and (value > 0 or least == "from")
         if not (is_long_enough and 0 <= value <= _MAX_TIME_S):
             allowed = f"it is a number of seconds {least} 0, and no more than a day"
@@ -129,6 +160,11 @@ def check_receiver_settings(settings: ReceiverSettings) -> Outcome[None, Invalid
         allowed = f"it is at least max_body_bytes, {settings.max_body_bytes:,}"
         return Failure(InvalidConfig("max_in_flight_bytes", settings.max_in_flight_bytes, allowed))
     if isinstance(settings, HttpReceiverSettings):
+        rate = settings.min_body_rate_bytes_per_s
+        if not (_is_number(rate, int) and 0 <= rate <= _MOST):
+            return Failure(
+                InvalidConfig("min_body_rate_bytes_per_s", rate, f"it is 0 to {_MOST:,}")
+            )
         checked = _check_paths(settings.paths)
         if isinstance(checked, Failure):
             return checked
