@@ -3,7 +3,7 @@
 `authority()` makes one, `Authority.issue()` writes a certificate and its key as files.
 """
 
-import datetime
+import datetime as dt
 import ipaddress
 import ssl
 from collections.abc import Sequence
@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-_BEGIN = datetime.datetime(2025, 1, 1, tzinfo=datetime.UTC)
-_END = datetime.datetime(2099, 1, 1, tzinfo=datetime.UTC)
+_BEGIN = dt.datetime(2025, 1, 1, tzinfo=dt.UTC)
+_END = dt.datetime(2099, 1, 1, tzinfo=dt.UTC)
 
 
 @attrs.frozen

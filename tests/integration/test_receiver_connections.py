@@ -11,7 +11,12 @@ import anyio
 import pytest
 
 from otlp_capture.capture import CaptureConfig
-from otlp_capture.receiver import AccessSettings, CannotListen, HttpReceiverSettings, open_http_receiver
+from otlp_capture.receiver import (
+    AccessSettings,
+    CannotListen,
+    HttpReceiverSettings,
+    open_http_receiver,
+)
 from otlp_capture.result import Failure, or_raise
 from tests.clocks import HANGS_AFTER_S
 from tests.export_requests import (

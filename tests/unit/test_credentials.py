@@ -95,13 +95,17 @@ class TestReading:
         Path(path).chmod(mode)
 
         assert isinstance(read_credentials(path, {}), Success)
-        assert caplog.record_tuples == [
-            (
-                "otlp_capture.receiver.files",
-                logging.WARNING,
-                f"Every user of this machine can read {path} (mode 644)",
-            )
-        ] * warnings
+        assert (
+            caplog.record_tuples
+            == [
+                (
+                    "otlp_capture.receiver.files",
+                    logging.WARNING,
+                    f"Every user of this machine can read {path} (mode 644)",
+                )
+            ]
+            * warnings
+        )
 
 
 class TestFaults:
@@ -152,8 +156,10 @@ class TestFaults:
             (
                 '[[token]]\nname = "a"\ntoken = "S"\nsession = "../S"',
                 "[[token]] number 1",
-                "its session is no session id: 1 to 128 letters, digits, '.', '_' and '-', "
-                "a letter or a digit first, and no '..'",
+                (
+                    "its session is no session id: 1 to 128 letters, digits, '.', '_' and '-', "
+                    "a letter or a digit first, and no '..'"
+                ),
             ),
             ('[[token]]\nname = "a"\ntoken = 7', "[[token]] number 1", "token is no string"),
             (
