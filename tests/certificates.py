@@ -38,8 +38,12 @@ class Authority:
     def write(self, folder: Path, name: str = "ca") -> Path:
         """Write its own certificate."""
         path = folder / f"{name}.pem"
-        path.write_bytes(self.certificate.public_bytes(serialization.Encoding.PEM))
+        path.write_bytes(self.spelled())
         return path
+
+    def spelled(self) -> bytes:
+        """Spell its own certificate as PEM."""
+        return self.certificate.public_bytes(serialization.Encoding.PEM)
 
     def issue(
         self, folder: Path, name: str, *, alternatives: Sequence[str] = ("127.0.0.1", "localhost")
@@ -59,8 +63,7 @@ class Authority:
 
     def trusted(self, client: Issued | None = None) -> ssl.SSLContext:
         """Return what a client needs that trusts this authority, and shows a certificate or not."""
-        pem = self.certificate.public_bytes(serialization.Encoding.PEM).decode()
-        context = ssl.create_default_context(cadata=pem)
+        context = ssl.create_default_context(cadata=self.spelled().decode())
         if client is not None:
             context.load_cert_chain(client.certificate, client.key)
         return context

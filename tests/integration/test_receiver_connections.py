@@ -256,8 +256,8 @@ class TestListening:
     async def test_an_address_that_cannot_be_is_told(self, host: str, port: int) -> None:
         async with receiving() as opened:
             access = AccessSettings(is_insecure=True)
-            settings = HttpReceiverSettings(host=host, port=port, access=access)
-            async with open_http_receiver(opened.capture, SESSION, settings) as second:
+            settings = HttpReceiverSettings(host=host, port=port)
+            async with open_http_receiver(opened.capture, SESSION, settings, access) as second:
                 assert isinstance(second.failure(), CannotListen)
 
     async def test_afterwards_the_port_is_free(self) -> None:

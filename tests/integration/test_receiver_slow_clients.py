@@ -1,12 +1,13 @@
 """Clients that are slow, many, or mean: each is told and left, and no other one waits for it."""
 
 from collections import Counter
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import anyio
 import pytest
 
-from otlp_capture.receiver import ClientLimits, HttpReceiverSettings
+from otlp_capture.receiver import HttpReceiverSettings
 from tests.clocks import settled, skip
 from tests.export_requests import (
     DEADLINE_EXCEEDED,
@@ -21,7 +22,7 @@ from tests.export_requests import (
     told,
 )
 from tests.raw_http import RawConnection, ask, head, post, raw_connection
-from tests.receiving import receiving, until
+from tests.receiving import Receiving, receiving, until
 
 pytestmark = pytest.mark.anyio
 
@@ -30,7 +31,7 @@ LONG = head("POST", "/v1/logs", [f"Content-Type: {PROTOBUF}", "Content-Length: 1
 
 
 def limited(**limits: float) -> HttpReceiverSettings:
-    return HttpReceiverSettings(port=0, clients=ClientLimits(**limits))  # type: ignore[arg-type]
+    return HttpReceiverSettings(port=0, **limits)  # type: ignore[arg-type]
 
 
 async def arrived(port: int) -> None:
@@ -229,29 +230,20 @@ class TestManyConnections:
             assert opened.counts == ({"traces": 2}, {"TooManyConnections": 1})
 
     async def test_one_too_many_that_sends_at_once_reads_its_answer(self) -> None:
-        async with (
-            receiving(settings=limited(max_connections=0)) as opened,
-            raw_connection(opened.port) as connection,
-        ):
+        async with full() as opened, raw_connection(opened.port) as connection:
             await connection.write(post("/v1/logs", logs("x" * 50_000), PROTOBUF))
 
             assert told(await connection.answer()) == (503, UNAVAILABLE)
 
     async def test_who_does_not_leave_is_cut_off(self) -> None:
-        async with (
-            receiving(settings=limited(max_connections=0)) as opened,
-            raw_connection(opened.port) as connection,
-        ):
+        async with full() as opened, raw_connection(opened.port) as connection:
             assert (await connection.answer()).status == 503
             await settled()
             skip(1.0)
             await flooding(connection, b"x")
 
     async def test_a_crowd_is_not_even_answered(self) -> None:
-        async with (
-            receiving(settings=limited(max_connections=0)) as opened,
-            AsyncExitStack() as connections,
-        ):
+        async with full() as opened, AsyncExitStack() as connections:
             crowd = [
                 await connections.enter_async_context(raw_connection(opened.port))
                 for _ in range(80)
@@ -276,7 +268,7 @@ class TestManyConnections:
                 await settled_room(opened.port)
 
     async def test_the_log_is_not_flooded(self, caplog: pytest.LogCaptureFixture) -> None:
-        async with receiving(settings=limited(max_connections=0)) as opened:
+        async with full() as opened:
             for _ in range(30):
                 assert (await ask(opened.port, TRACES)).status == 503
 
@@ -284,6 +276,16 @@ class TestManyConnections:
             "Refused: TooManyConnections 1; the last from 127.0.0.1",
             "Refused: TooManyConnections 29; the last from 127.0.0.1",
         ]
+
+
+@asynccontextmanager
+async def full() -> AsyncGenerator[Receiving]:
+    """Receive on one connection at once, which is there."""
+    async with (
+        receiving(settings=limited(max_connections=1)) as opened,
+        raw_connection(opened.port),
+    ):
+        yield opened
 
 
 async def settled_room(port: int) -> None:

@@ -257,7 +257,6 @@ class TestExposure:
         assert await check_exposure(host, 0, Access()) == Failure(
             ExposureRefused(host, beyond, missing)
         )
-        assert await check_exposure(host, 0, Access(), is_insecure=True) == Success(None)
 
     async def test_one_address_beyond_loopback_is_enough(
         self, monkeypatch: pytest.MonkeyPatch
