@@ -33,7 +33,7 @@ from otlp_capture.receiver import (
     TlsFiles,
     open_receiver,
 )
-from otlp_capture.result import Failure, Outcome, or_raise
+from otlp_capture.result import Failure, Outcome, Success, or_raise
 from otlp_capture.storage import S3Storage, S3StorageTag
 from tests.certificates import Issued, authority
 from tests.clocks import HANGS_AFTER_S, settled, skip
@@ -128,7 +128,10 @@ async def opened_guarded(
                 grpc=GrpcReceiverSettings(host=host, port=0),
                 access=access,
             ) as receiver:
-                yield receiver.map(lambda found: Guarded(found, capture, store))
+                if isinstance(receiver, Failure):
+                    yield receiver
+                    return
+                yield Success(Guarded(receiver.unwrap(), capture, store))
 
 
 @attrs.frozen
@@ -165,15 +168,16 @@ async def send_grpc(receiver: Receiver, shown: Shown) -> int:
     else:
         credentials = grpc.ssl_channel_credentials(
             authority().spelled(),
-            shown.certificate and shown.certificate.key.read_bytes(),
-            shown.certificate and shown.certificate.certificate.read_bytes(),
+            shown.certificate.key.read_bytes() if shown.certificate else None,
+            shown.certificate.certificate.read_bytes() if shown.certificate else None,
         )
         channel = grpc.aio.secure_channel(address, credentials, options=options)
     metadata = [] if shown.authorization is None else [("authorization", shown.authorization)]
     async with channel:
         try:
             with anyio.fail_after(HANGS_AFTER_S):
-                await channel.unary_unary(METHOD)(REQUESTS["traces"], metadata=metadata)
+                call: Any = channel.unary_unary(METHOD)
+                await call(REQUESTS["traces"], metadata=metadata)
         except grpc.aio.AioRpcError as error:
             if error.code() is grpc.StatusCode.UNAVAILABLE:
                 return NO_CONNECTION
@@ -281,7 +285,7 @@ class TestTokens:
             address = f"127.0.0.1:{opened.receiver.grpc.port}"
             async with grpc.aio.insecure_channel(address) as channel:
                 for method in (METHOD, "/no.such/Method"):
-                    call = channel.stream_unary(method)()
+                    call: Any = channel.stream_unary(method)()
                     with anyio.fail_after(HANGS_AFTER_S):
                         assert await call.code() is grpc.StatusCode.UNAUTHENTICATED
 
@@ -501,30 +505,3 @@ class TestSecrets:
 
             assert caplog.messages == ["Refused: CredentialUnknown 1; the last from 127.0.0.1"]
         assert caplog.messages[1:] == ["Refused: CredentialUnknown 49; the last from 127.0.0.1"]
-
-
-class TestLogInjection:
-    async def test_no_control_characters_of_the_wire_are_logged(
-        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
-    ) -> None:
-        caplog.set_level(logging.DEBUG)
-        evil = "x\x1b[31m\x07\x9b"
-        requests = [
-            head("POST", f"/{evil}"),
-            head(evil, "/v1/logs"),
-            head("POST", "/v1/logs", [f"Authorization: Bearer {evil}"]),
-            head("POST", "/v1/logs", [f"Content-Type: {evil}", "Content-Length: 0"]),
-            post("/v1/logs", logs(f"{evil}\n2026-01-01 CRITICAL all is lost"), PROTOBUF),
-            post("/v1/logs", evil.encode(), JSON),
-            f"{evil}\r\n\r\n".encode("latin-1"),
-        ]
-        for content in (TOKENS, None):
-            credentials = None if content is None else listed(tmp_path, content)
-            async with guarded(AccessSettings(credentials=credentials)) as opened:
-                assert opened.receiver.http is not None
-                for request in requests:
-                    await ask(opened.receiver.http.port, request)
-                await send_grpc(opened.receiver, Shown("Bearer \x7e\x20x"))
-
-        assert caplog.messages
-        assert not [each for each in caplog.messages if not each.isprintable()]

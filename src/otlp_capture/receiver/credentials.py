@@ -8,7 +8,7 @@ import hmac
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar, Final, TypeAlias
+from typing import Any, ClassVar, Final, TypeAlias, cast
 
 import attrs
 
@@ -85,7 +85,8 @@ class Credentials:
     @property
     def session_ids(self) -> tuple[str, ...]:
         """The sessions that credentials name, each once."""
-        named = {each.session_id for each in (*self.tokens, *self.clients)}
+        named = {token.session_id for token in self.tokens}
+        named |= {client.session_id for client in self.clients}
         return tuple(sorted(session_id for session_id in named if session_id is not None))
 
     def token_of(self, secret: bytes) -> Token | None:
@@ -178,15 +179,16 @@ def _listed(document: Mapping[str, Any], kind: str) -> list[Any]:
     listed = document.get(kind, [])
     if not isinstance(listed, list):
         raise _WrongError(f"{kind} is no list of tables; write [[{kind}]] above each")
-    return list[Any](listed)
+    return cast("list[Any]", listed)
 
 
 def _check_entry(entry: Any, kind: str) -> None:
     if not isinstance(entry, dict):
         raise _WrongError(f"it is no table; write [[{kind}]] above its keys")
-    _check_known(dict[str, Any](entry), _KEYS[kind])
+    table = cast("dict[str, Any]", entry)
+    _check_known(table, _KEYS[kind])
     for key in _KEYS[kind]:
-        if not isinstance(entry.get(key, ""), str):
+        if not isinstance(table.get(key, ""), str):
             raise _WrongError(f"{key} is no string")
 
 

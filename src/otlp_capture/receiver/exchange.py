@@ -114,7 +114,7 @@ class Exchange:
 
     def _admit(self, request: web.BaseRequest) -> Outcome[str, Unauthenticated]:
         transport = request.transport
-        certificate = transport and transport.get_extra_info("peercert")
+        certificate = None if transport is None else transport.get_extra_info("peercert")
         authorizations = request.headers.getall("Authorization", [])
         names = names_in_certificate(certificate)
         return self._intake.admit(authorizations, names, request.remote or UNKNOWN_ADDRESS)

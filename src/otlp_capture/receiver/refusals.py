@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import Counter
-from typing import Final
+from typing import Any, Final
 
 _log = logging.getLogger(__name__)
 
@@ -50,14 +50,14 @@ class EarlyRefusals:
             self._tell()
 
 
-def address_of(peername: object) -> str:
-    """Return a peer's address without its port.
+def address_of(peername: Any) -> str:
+    """Return the address of what asyncio calls `peername`, without the port.
 
     >>> address_of(("192.0.2.7", 40312))
     '192.0.2.7'
     """
     match peername:
-        case (str(host), *_):
+        case (str() as host, int(), *_):
             return host
         case _:
             return UNKNOWN_ADDRESS
