@@ -243,11 +243,8 @@ class TestTokens:
             assert await opened.sizes() == {"own": 1, "banking": 2}
 
     @over_each_transport
-    async def test_the_one_of_the_environment_is_taken(
-        self, send: Send, tls: TlsFiles, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setenv("OTLP_CAPTURE_TOKEN", SHOP)
-        async with guarded(AccessSettings(tls=tls)) as opened:
+    async def test_one_token_alone_is_taken(self, send: Send, tls: TlsFiles) -> None:
+        async with guarded(AccessSettings(tls=tls, token=SHOP)) as opened:
             assert await send(opened.receiver, Shown(f"Bearer {SHOP}")) == OK
             assert await send(opened.receiver, Shown(f"Bearer {BANK}")) == UNAUTHENTICATED
 

@@ -208,19 +208,20 @@ class TestLoading:
         path = tmp_path / "tokens.toml"
         path.write_text(f'[[token]]\nname = "a"\ntoken = "{SECRET}"\nsession = "s"\n')
         path.chmod(0o600)
-        settings = AccessSettings(credentials=str(path))
+        settings = AccessSettings(credentials=str(path), token=SECRET)
 
-        access = or_raise(load_access(settings, {"OTLP_CAPTURE_TOKEN": SECRET}))
+        access = or_raise(load_access(settings, {}))
 
         assert access.authenticate([f"Bearer {SECRET}"], NOBODY) == Success(Principal("a", "s"))
         assert access.missing == ("TLS",)
 
     def test_a_bad_variable_is_told_though_there_is_a_file(self, tmp_path: Path) -> None:
-        settings = AccessSettings(credentials=str(tmp_path / "none"))
+        settings = AccessSettings(credentials=str(tmp_path / "none"), token="too short")
 
-        error = load_access(settings, {"OTLP_CAPTURE_TOKEN": "short"}).failure()
+        error = load_access(settings, {}).failure()
 
         assert isinstance(error, InvalidCredential)
+        assert "too short" not in f"{error!r} {error.message} {settings!r}"
 
     def test_clients_whose_certificates_nobody_asks_for_are_told(self, tmp_path: Path) -> None:
         path, issued = tmp_path / "tokens.toml", authority().issue(tmp_path, "server")

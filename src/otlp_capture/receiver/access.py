@@ -12,7 +12,7 @@ import attrs
 from otlp_capture.receiver.credentials import (
     Credentials,
     CredentialsError,
-    credentials_of_variable,
+    credentials_of_token,
     read_credentials,
 )
 from otlp_capture.receiver.tls import ServerTls, TlsError, TlsFiles, load_tls
@@ -28,11 +28,13 @@ class AccessSettings:
     Attributes:
         tls: certificates and keys; None: no TLS.
         credentials: the file of tokens and clients (docs/security.md); None: no file.
+        token: one token more; the command line has it from OTLP_CAPTURE_TOKEN.
         is_insecure: whether to listen beyond loopback even where anybody could read or send.
     """
 
     tls: TlsFiles | None = None
     credentials: str | None = None
+    token: str | None = attrs.field(default=None, repr=False)
     is_insecure: bool = False
 
 
@@ -215,18 +217,17 @@ def load_access(
 
     Args:
         settings: where it is.
-        environ: where variables are looked up; None: the environment of this process.
+        environ: where variables that the file names are looked up; None: in the environment.
 
     Fails with:
         FileUnreadable: a file is not there, or not to be read.
-        InvalidCredential: an entry of the file of tokens is wrong, or OTLP_CAPTURE_TOKEN is.
+        InvalidCredential: an entry of the file of tokens is wrong, or the one token is.
         TlsFileInvalid: a file has no certificate, or no private key.
         TlsKeyEncrypted: the key needs a password.
         TlsKeyMismatch: the key is that of another certificate.
         ClientsUnasked: clients are listed, but there is no authority to ask their certificates of.
     """
-    environ = os.environ if environ is None else environ
-    credentials = _load_credentials(settings.credentials, environ)
+    credentials = _load_credentials(settings, os.environ if environ is None else environ)
     if isinstance(credentials, Failure):
         return credentials
     access = Access(credentials.unwrap())
@@ -241,13 +242,18 @@ def load_access(
 
 
 def _load_credentials(
-    path: str | None, environ: Mapping[str, str]
+    settings: AccessSettings, environ: Mapping[str, str]
 ) -> Outcome[Credentials, CredentialsError]:
-    alone = credentials_of_variable(environ)
-    if isinstance(alone, Failure) or path is None:
-        return alone
-    listed = read_credentials(path, environ)
-    if isinstance(listed, Failure):
-        return listed
-    tokens = alone.unwrap().tokens + listed.unwrap().tokens
-    return Success(Credentials(tokens, listed.unwrap().clients))
+    found = Credentials()
+    if settings.token is not None:
+        alone = credentials_of_token(settings.token)
+        if isinstance(alone, Failure):
+            return alone
+        found = alone.unwrap()
+    if settings.credentials is not None:
+        listed = read_credentials(settings.credentials, environ)
+        if isinstance(listed, Failure):
+            return listed
+        # A token that is in both places is the file's, which may say more of it.
+        found = Credentials(found.tokens + listed.unwrap().tokens, listed.unwrap().clients)
+    return Success(found)

@@ -107,16 +107,14 @@ class _WrongError(Exception):
     """What is wrong with an entry; caught where its place is known."""
 
 
-def credentials_of_variable(environ: Mapping[str, str]) -> Outcome[Credentials, InvalidCredential]:
-    """Read the one token of OTLP_CAPTURE_TOKEN; none, where it is not set.
+def credentials_of_token(secret: str) -> Outcome[Credentials, InvalidCredential]:
+    """Take one token, which chooses no session.
 
     Fails with:
         InvalidCredential: it is too short, or has characters that no header carries.
     """
-    if TOKEN_VARIABLE not in environ:
-        return Success(Credentials())
     try:
-        digest = _digest(environ[TOKEN_VARIABLE])
+        digest = _digest(secret)
     except _WrongError as wrong:
         return Failure(InvalidCredential("The environment", TOKEN_VARIABLE, str(wrong)))
     return Success(Credentials((Token(TOKEN_VARIABLE, digest),)))
