@@ -15,10 +15,11 @@ from otlp_capture.cli.exporting import export
 from otlp_capture.cli.help import Command, Group
 from otlp_capture.cli.importing import import_command
 from otlp_capture.cli.options import JSON_VARIABLE
-from otlp_capture.cli.recording import record, serve
+from otlp_capture.cli.recording import record
 from otlp_capture.cli.recovering import sessions
 from otlp_capture.cli.redaction import redact
 from otlp_capture.cli.retention import retention
+from otlp_capture.cli.serving import serve
 from otlp_capture.cli.terminal import put, tell_json
 from otlp_capture.otlp.kernel.choice import describe_choice
 

@@ -3,6 +3,7 @@
 from otlp_capture.receiver.access import AccessError as AccessError
 from otlp_capture.receiver.access import AccessSettings as AccessSettings
 from otlp_capture.receiver.access import ClientsUnasked as ClientsUnasked
+from otlp_capture.receiver.credentials import TOKEN_VARIABLE as TOKEN_VARIABLE
 from otlp_capture.receiver.credentials import InvalidCredential as InvalidCredential
 from otlp_capture.receiver.environment import exporter_environment as exporter_environment
 from otlp_capture.receiver.exposure import ExposureRefused as ExposureRefused
@@ -28,6 +29,7 @@ from otlp_capture.receiver.tls import TlsKeyMismatch as TlsKeyMismatch
 __all__ = [
     "DEFAULT_GRPC_PORT",
     "DEFAULT_HTTP_PORT",
+    "TOKEN_VARIABLE",
     "AccessError",
     "AccessSettings",
     "CannotListen",

@@ -112,6 +112,11 @@ class Intake:
         self.access, self.early = access, EarlyRefusals()
         self._capture, self._forwarding = capture, forwarding
 
+    @property
+    def session_ids(self) -> tuple[str, ...]:
+        """Where requests may go: the server's session, then those of credentials, each once."""
+        return tuple(dict.fromkeys((self.session_id, *self.access.credentials.session_ids)))
+
     def admit(
         self, authorizations: Sequence[str], names: frozenset[str], address: str
     ) -> Outcome[str, Unauthenticated]:

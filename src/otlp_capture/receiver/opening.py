@@ -1,5 +1,6 @@
 """A receiver is opened: its transports share one intake, and end together."""
 
+import logging
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, Self, TypeAlias, TypeVar
@@ -33,6 +34,8 @@ from otlp_capture.receiver.settings import (
 )
 from otlp_capture.result import Failure, Outcome, Success
 
+_log = logging.getLogger(__name__)
+
 ReceiverError: TypeAlias = CannotListen | InvalidConfig | ExposureRefused | AccessError
 
 
@@ -44,11 +47,13 @@ class Receiver:
         http: the OTLP/HTTP server, unless it is off.
         grpc: the OTLP/gRPC server, unless it is off.
         tally: what became of the requests so far, whatever brought them.
+        session_ids: where requests may go: the server's session, then those of credentials.
     """
 
     http: HttpReceiver | None
     grpc: GrpcReceiver | None
     tally: Tally
+    session_ids: tuple[str, ...]
 
 
 @asynccontextmanager
@@ -104,6 +109,7 @@ async def open_receiver(
                 None if heard_http is None else heard_http.unwrap(),
                 None if heard_grpc is None else heard_grpc.unwrap(),
                 intake.tally,
+                intake.session_ids,
             )
         )
 
@@ -161,11 +167,16 @@ async def _access(
     if isinstance(loaded, Failure):
         return loaded
     for chosen in (http, grpc):
-        if chosen is None or settings.is_insecure:
+        if chosen is None:
             continue
         checked = await check_exposure(chosen.host, chosen.port, loaded.unwrap())
-        if isinstance(checked, Failure):
+        if not isinstance(checked, Failure):
+            continue
+        error = checked.failure()
+        if not (settings.is_insecure and isinstance(error, ExposureRefused)):
             return checked
+        missing = " and no ".join(error.missing)
+        _log.warning("Other machines reach %s, and there is no %s", error.beyond[0], missing)
     return loaded
 
 
