@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from otlp_capture.capture import CaptureConfig, InvalidConfig
 from otlp_capture.otlp import SIGNALS, Signal
 from otlp_capture.receiver import (
+    AccessSettings,
     CannotListen,
     GrpcReceiverSettings,
     HttpReceiverSettings,
@@ -240,7 +241,10 @@ class TestListening:
     async def test_an_address_that_cannot_be_is_told(self, host: str, port: int) -> None:
         async with receiving() as opened:
             grpc = GrpcReceiverSettings(host=host, port=port)
-            async with open_receiver(opened.capture, SESSION, http=None, grpc=grpc) as second:
+            access = AccessSettings(is_insecure=True)
+            async with open_receiver(
+                opened.capture, SESSION, http=None, grpc=grpc, access=access
+            ) as second:
                 assert isinstance(second.failure(), CannotListen)
 
     async def test_afterwards_the_port_is_free(self) -> None:

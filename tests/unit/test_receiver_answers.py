@@ -93,7 +93,13 @@ def test_every_refusal_has_its_status_and_code() -> None:
 def test_only_who_is_unavailable_asks_to_return() -> None:
     asking = {refusal.__name__ for refusal in OWN if asks_to_return(answer_to(of_type(refusal))[1])}
 
-    assert asking == {"Overloaded", "SessionNotFound", "StorageFailure", "TooManyReads"}
+    assert asking == {
+        "Overloaded",
+        "SessionNotFound",
+        "StorageFailure",
+        "TooManyConnections",
+        "TooManyReads",
+    }
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,33 @@ class TestSettings:
         ("field", "value"),
         [
             ("max_connections", 0),
+            ("max_header_bytes", 0),
+            ("max_headers", "many"),
+            ("header_timeout_s", 0),
+            ("idle_timeout_s", math.inf),
+            ("answer_timeout_s", -1.0),
+            ("lingering_s", -1),
+            ("body_grace_s", 86_401),
+            ("min_body_rate_bytes_per_s", -1),
+            ("min_body_rate_bytes_per_s", 0.5),
+        ],
+    )
+    def test_so_it_is_with_http(self, field: str, value: Any) -> None:
+        settings: dict[str, Any] = {field: value}
+
+        error = check_receiver_settings(HttpReceiverSettings(**settings)).failure()
+
+        assert (error.field, error.value) == (field, value)
+
+    def test_clients_may_be_given_no_time_to_linger_and_any_to_send(self) -> None:
+        settings = HttpReceiverSettings(lingering_s=0, body_grace_s=0, min_body_rate_bytes_per_s=0)
+
+        assert check_receiver_settings(settings) == Success(None)
+
+    @pytest.mark.parametrize(
+        ("field", "value"),
+        [
+            ("max_connections", 0),
             ("max_streams", "many"),
             ("max_metadata_bytes", -1),
             ("max_reads", 0),
