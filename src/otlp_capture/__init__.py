@@ -39,10 +39,12 @@ from otlp_capture.layer import stub as stub
 from otlp_capture.layer import succeed as succeed
 from otlp_capture.layer import wire as wire
 from otlp_capture.otlp import Signal as Signal
+from otlp_capture.receiver import AccessSettings as AccessSettings
 from otlp_capture.receiver import GrpcReceiverSettings as GrpcReceiverSettings
 from otlp_capture.receiver import HttpReceiver as HttpReceiver
 from otlp_capture.receiver import HttpReceiverSettings as HttpReceiverSettings
 from otlp_capture.receiver import Receiver as Receiver
+from otlp_capture.receiver import TlsFiles as TlsFiles
 from otlp_capture.receiver import exporter_environment as exporter_environment
 from otlp_capture.receiver import open_http_receiver as open_http_receiver
 from otlp_capture.receiver import open_receiver as open_receiver
@@ -80,6 +82,7 @@ from otlp_capture.upkeep import release_session as release_session
 from otlp_capture.upkeep import verify_session as verify_session
 
 __all__ = [
+    "AccessSettings",
     "CaptureConfig",
     "CaptureError",
     "CaptureSessionMetadata",
@@ -124,6 +127,7 @@ __all__ = [
     "SystemClock",
     "Tag",
     "VerifyReport",
+    "TlsFiles",
     "capture_service",
     "delete_session",
     "export_session",

@@ -75,7 +75,8 @@ class TestSessions:
             ended = serving.end()
 
         assert serving.url.startswith("https://127.0.0.1:")
-        assert serving.announced["otherSessionIds"] == ["banking"]
+        announced: Any = serving.announced
+        assert announced["otherSessionIds"] == ["banking"]
         assert statuses == [200, 200, 401]
         assert codes == ["OK", "OK", "OK", "UNAUTHENTICATED"]
         assert ended.code == 0
@@ -177,8 +178,8 @@ class TestWhoMaySend:
 class TestOptions:
     def test_those_that_need_each_other_are_told(self) -> None:
         found = [
-            access_settings(*files, None, is_insecure=False)
-            for files in (
+            access_settings(certificate, key, ca, None, is_insecure=False)
+            for certificate, key, ca in (
                 ("cert", None, None),
                 (None, "key", None),
                 (None, None, "ca"),
