@@ -19,10 +19,9 @@ from tests.certificates import Authority, Issued, authority
 from tests.clocks import HANGS_AFTER_S
 from tests.command_line import Serving, Shell, put_session, send
 from tests.export_requests import PROTOBUF, REQUESTS, TRACES
+from tests.grpc_calls import METHODS
+from tests.guarding import BANK, SHOP, TOKENS, WRONG, listed
 from tests.raw_http import ask, post
-
-SHOP, BANK, WRONG = "shop-canary-0123456789", "bank-canary-0123456789", "none-canary-0123456789"
-METHOD = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 
 
 @pytest.fixture
@@ -30,13 +29,7 @@ def shell(tmp_path: Path) -> Shell:
     """Run commands in a folder that has a certificate and a file of tokens."""
     server = authority().issue(tmp_path, "server")
     assert server == Issued(tmp_path / "server.pem", tmp_path / "server.key")
-    tokens = tmp_path / "tokens.toml"
-    tokens.write_text(
-        f'[[token]]\nname = "shop"\ntoken = "{SHOP}"\n'
-        f'[[token]]\nname = "bank"\nsha256 = "{hashlib.sha256(BANK.encode()).hexdigest()}"\n'
-        'session = "banking"\n'
-    )
-    tokens.chmod(0o600)
+    assert listed(tmp_path, TOKENS) == str(tmp_path / "tokens.toml")
     return Shell(tmp_path)
 
 
@@ -58,7 +51,7 @@ def sent_grpc(serving: Serving, token: str, trusted: Authority) -> str:
     async def send_it() -> str:
         credentials = grpc.ssl_channel_credentials(trusted.spelled())
         async with grpc.aio.secure_channel(address, credentials) as channel:
-            method: Any = channel.unary_unary(METHOD)
+            method: Any = channel.unary_unary(METHODS["traces"])
             call = method(REQUESTS["traces"], metadata=[("authorization", f"Bearer {token}")])
             with anyio.fail_after(HANGS_AFTER_S):
                 return str((await call.code()).name)

@@ -3,187 +3,56 @@
 import hashlib
 import logging
 import ssl
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
 import anyio
+import anyio.to_thread
 import attrs
 import grpc
 import grpc.aio
 import pytest
+from opentelemetry.exporter.otlp.proto.grpc import trace_exporter as grpc_traces
+from opentelemetry.exporter.otlp.proto.http import trace_exporter as http_traces
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SpanExportResult
 
-from otlp_capture.capture import (
-    CaptureConfig,
-    CaptureSettings,
-    OtlpCaptureService,
-    OtlpCaptureServiceTag,
-    capture_service,
-)
-from otlp_capture.clock import SystemClock
-from otlp_capture.layer import open_runtime, succeed, wire
 from otlp_capture.receiver import (
     AccessSettings,
     ExposureRefused,
     FileUnreadable,
-    GrpcReceiverSettings,
     HttpReceiverSettings,
     Receiver,
     TlsFiles,
     open_receiver,
 )
-from otlp_capture.result import Failure, Outcome, Success, or_raise
-from otlp_capture.storage import S3Storage, S3StorageTag
-from tests.certificates import Issued, authority
+from otlp_capture.result import Failure, or_raise
+from tests.certificates import authority
 from tests.clocks import HANGS_AFTER_S, settled, skip
-from tests.export_requests import (
-    JSON,
-    PERMISSION_DENIED,
-    PROTOBUF,
-    REQUESTS,
-    UNAUTHENTICATED,
-    logs,
-    told,
+from tests.export_requests import JSON, PERMISSION_DENIED, PROTOBUF, UNAUTHENTICATED, logs, told
+from tests.grpc_calls import METHODS
+from tests.guarding import (
+    BANK,
+    CLIENTS,
+    NO_CONNECTION,
+    OK,
+    SHOP,
+    TOKENS,
+    WRONG,
+    Shown,
+    guarded,
+    listed,
+    opened_guarded,
+    send_grpc,
+    send_http,
 )
 from tests.raw_http import ask, head, post, raw_connection
 from tests.receiving import until
-from tests.sessions import opened_memory
 
 pytestmark = pytest.mark.anyio
 
-METHOD = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
-SHOP, BANK, WRONG = "shop-canary-0123456789", "bank-canary-0123456789", "none-canary-0123456789"
-TOKENS = f"""
-[[token]]
-name = "shop"
-token = "{SHOP}"
-[[token]]
-name = "bank"
-sha256 = "{hashlib.sha256(BANK.encode()).hexdigest()}"
-session = "banking"
-"""
-CLIENTS = """
-[[client]]
-name = "edge.example"
-session = "banking"
-[[client]]
-name = "spiffe://shop/cart"
-"""
-OK, NO_CONNECTION = 0, -1
-
-
-@attrs.frozen
-class Guarded:
-    """A receiver that asks who comes, and the store behind it."""
-
-    receiver: Receiver
-    capture: OtlpCaptureService
-    store: S3Storage
-
-    @property
-    def refused(self) -> dict[str, int]:
-        return dict(self.receiver.tally.refused)
-
-    async def sizes(self) -> dict[str, int]:
-        """Stop the sessions, and tell how many requests each has."""
-        stopped = {each: await self.capture.stop_capture(each) for each in ("own", "banking")}
-        return {each: or_raise(metadata).captured_requests for each, metadata in stopped.items()}
-
-    async def objects(self) -> bytes:
-        """Read all that is stored, keys and contents."""
-        found = b""
-        async for each in self.store.list_objects("sessions/"):
-            key = or_raise(each).key
-            found += key.encode() + or_raise(await self.store.retrieve_raw_data(key))
-        return found
-
-
-@asynccontextmanager
-async def guarded(access: AccessSettings, host: str = "127.0.0.1") -> AsyncGenerator[Guarded]:
-    """Receive over both transports, into `own` unless a credential is for `banking`."""
-    async with opened_guarded(access, host) as opened:
-        yield or_raise(opened)
-
-
-@asynccontextmanager
-async def opened_guarded(
-    access: AccessSettings, host: str = "127.0.0.1"
-) -> AsyncGenerator[Outcome[Guarded, Any]]:
-    """The same, which may fail."""
-    async with opened_memory() as store:
-        layer = wire(
-            capture_service(CaptureSettings(linger_s=0.0)),
-            succeed(S3StorageTag, cast("S3Storage", store)),
-            SystemClock,
-        )
-        async with open_runtime(layer, OtlpCaptureServiceTag) as opened:
-            (capture,) = or_raise(opened)
-            for session_id in ("own", "banking"):
-                or_raise(await capture.start_capture(CaptureConfig(session_id=session_id)))
-            async with open_receiver(
-                capture,
-                "own",
-                http=HttpReceiverSettings(host=host, port=0),
-                grpc=GrpcReceiverSettings(host=host, port=0),
-                access=access,
-            ) as receiver:
-                if isinstance(receiver, Failure):
-                    yield receiver
-                    return
-                yield Success(Guarded(receiver.unwrap(), capture, store))
-
-
-@attrs.frozen
-class Shown:
-    """What a client shows."""
-
-    authorization: str | None = None
-    certificate: Issued | None = None
-    is_plain: bool = False
-
-
-async def send_http(receiver: Receiver, shown: Shown) -> int:
-    """Send traces; tell the google.rpc code of the answer, or that there was none."""
-    assert receiver.http is not None
-    headers = [] if shown.authorization is None else [f"Authorization: {shown.authorization}"]
-    tls = None
-    if receiver.http.scheme == "https" and not shown.is_plain:
-        tls = authority().trusted(shown.certificate)
-    request = post("/v1/traces", REQUESTS["traces"], PROTOBUF, *headers)
-    try:
-        answer = await ask(receiver.http.port, request, tls=tls)
-    except (anyio.EndOfStream, anyio.BrokenResourceError, ssl.SSLError):
-        return NO_CONNECTION
-    return OK if answer.status == 200 else told(answer)[1]
-
-
-async def send_grpc(receiver: Receiver, shown: Shown) -> int:
-    """The same over gRPC."""
-    assert receiver.grpc is not None
-    options = [("grpc.use_local_subchannel_pool", 1)]
-    address = f"127.0.0.1:{receiver.grpc.port}"
-    if receiver.grpc.scheme == "http" or shown.is_plain:
-        channel = grpc.aio.insecure_channel(address, options=options)
-    else:
-        credentials = grpc.ssl_channel_credentials(
-            authority().spelled(),
-            shown.certificate.key.read_bytes() if shown.certificate else None,
-            shown.certificate.certificate.read_bytes() if shown.certificate else None,
-        )
-        channel = grpc.aio.secure_channel(address, credentials, options=options)
-    metadata = [] if shown.authorization is None else [("authorization", shown.authorization)]
-    async with channel:
-        try:
-            with anyio.fail_after(HANGS_AFTER_S):
-                call: Any = channel.unary_unary(METHOD)
-                await call(REQUESTS["traces"], metadata=metadata)
-        except grpc.aio.AioRpcError as error:
-            if error.code() is grpc.StatusCode.UNAVAILABLE:
-                return NO_CONNECTION
-            return int(error.code().value[0])
-    return OK
-
+SUCCESS, FAILURE = SpanExportResult.SUCCESS, SpanExportResult.FAILURE
 
 Send: TypeAlias = Callable[[Receiver, Shown], Awaitable[int]]
 over_each_transport = pytest.mark.parametrize("send", [send_http, send_grpc])
@@ -198,13 +67,6 @@ def tls(tmp_path: Path) -> TlsFiles:
 @pytest.fixture
 def mutual(tls: TlsFiles, tmp_path: Path) -> TlsFiles:
     return attrs.evolve(tls, client_ca=str(authority().write(tmp_path)))
-
-
-def listed(folder: Path, content: str) -> str:
-    path = folder / "tokens.toml"
-    path.write_text(content)
-    path.chmod(0o600)
-    return str(path)
 
 
 class TestTokens:
@@ -254,8 +116,7 @@ class TestTokens:
         access = AccessSettings(tls=tls, credentials=listed(tmp_path, TOKENS))
         start = head("POST", "/v1/logs", [f"Content-Type: {JSON}", "Content-Length: 1000000"])
         async with guarded(access) as opened:
-            assert opened.receiver.http is not None
-            port = opened.receiver.http.port
+            port = opened.http.port
             async with raw_connection(port, tls=authority().trusted()) as connection:
                 await connection.write(start)
                 answer = await connection.answer()
@@ -271,17 +132,15 @@ class TestTokens:
     @pytest.mark.parametrize("path", ["/v1/nothing", "/healthz", "/"])
     async def test_http_tells_strangers_nothing_else(self, path: str, tmp_path: Path) -> None:
         async with guarded(AccessSettings(credentials=listed(tmp_path, TOKENS))) as opened:
-            assert opened.receiver.http is not None
-            answer = await ask(opened.receiver.http.port, head("GET", path))
+            answer = await ask(opened.http.port, head("GET", path))
 
             assert told(answer) == (401, UNAUTHENTICATED)
 
     async def test_grpc_answers_before_the_message_comes(self, tmp_path: Path) -> None:
         async with guarded(AccessSettings(credentials=listed(tmp_path, TOKENS))) as opened:
-            assert opened.receiver.grpc is not None
-            address = f"127.0.0.1:{opened.receiver.grpc.port}"
+            address = f"127.0.0.1:{opened.grpc.port}"
             async with grpc.aio.insecure_channel(address) as channel:
-                for method in (METHOD, "/no.such/Method"):
+                for method in (METHODS["traces"], "/no.such/Method"):
                     call: Any = channel.stream_unary(method)()
                     with anyio.fail_after(HANGS_AFTER_S):
                         assert await call.code() is grpc.StatusCode.UNAUTHENTICATED
@@ -289,8 +148,7 @@ class TestTokens:
     async def test_a_token_sent_twice_is_not_taken(self, tmp_path: Path) -> None:
         twice = [f"Authorization: Bearer {SHOP}"] * 2
         async with guarded(AccessSettings(credentials=listed(tmp_path, TOKENS))) as opened:
-            assert opened.receiver.http is not None
-            answer = await ask(opened.receiver.http.port, post("/v1/logs", b"{}", JSON, *twice))
+            answer = await ask(opened.http.port, post("/v1/logs", b"{}", JSON, *twice))
 
             assert told(answer) == (401, UNAUTHENTICATED)
 
@@ -373,8 +231,7 @@ class TestTls:
         context = authority().trusted()
         context.minimum_version = context.maximum_version = version
         async with guarded(AccessSettings(tls=tls)) as opened:
-            assert opened.receiver.http is not None
-            port = opened.receiver.http.port
+            port = opened.http.port
             assert (await ask(port, post("/v1/logs", b"{}", JSON), tls=context)).status == 200
 
     @pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1")
@@ -384,8 +241,7 @@ class TestTls:
         context.maximum_version = ssl.TLSVersion.TLSv1_1
         context.set_ciphers("ALL:@SECLEVEL=0")
         async with guarded(AccessSettings(tls=tls)) as opened:
-            assert opened.receiver.http is not None
-            port = opened.receiver.http.port
+            port = opened.http.port
             with pytest.raises((ssl.SSLError, anyio.BrokenResourceError, anyio.EndOfStream)):
                 await ask(port, post("/v1/logs", b"{}", JSON), tls=context)
 
@@ -393,8 +249,7 @@ class TestTls:
 
     async def test_a_handshake_that_does_not_end_is_given_up(self, tls: TlsFiles) -> None:
         async with guarded(AccessSettings(tls=tls)) as opened:
-            assert opened.receiver.http is not None
-            async with raw_connection(opened.receiver.http.port) as connection:
+            async with raw_connection(opened.http.port) as connection:
                 await connection.write(b"\x16\x03\x01")
                 assert await send_http(opened.receiver, Shown()) == OK
                 skip(10.0)
@@ -406,9 +261,8 @@ class TestTls:
         self, tls: TlsFiles, caplog: pytest.LogCaptureFixture
     ) -> None:
         async with guarded(AccessSettings(tls=tls)) as opened:
-            assert opened.receiver.http is not None
             for _ in range(3):
-                async with raw_connection(opened.receiver.http.port):
+                async with raw_connection(opened.http.port):
                     pass
             assert await send_http(opened.receiver, Shown()) == OK
 
@@ -435,8 +289,7 @@ class TestTls:
 
     async def test_a_handshake_under_way_does_not_hold_the_end_up(self, tls: TlsFiles) -> None:
         async with guarded(AccessSettings(tls=tls)) as opened:
-            assert opened.receiver.http is not None
-            stream = await anyio.connect_tcp("127.0.0.1", opened.receiver.http.port)
+            stream = await anyio.connect_tcp("127.0.0.1", opened.http.port)
             assert await send_http(opened.receiver, Shown()) == OK
         async with stream:
             with pytest.raises((anyio.EndOfStream, anyio.BrokenResourceError)):
@@ -460,10 +313,8 @@ class TestOpening:
 
     async def test_the_url_tells_that_tls_is_spoken(self, tls: TlsFiles) -> None:
         async with guarded(AccessSettings(tls=tls)) as opened:
-            assert opened.receiver.http is not None
-            assert opened.receiver.grpc is not None
-            assert opened.receiver.http.url.startswith("https://127.0.0.1:")
-            assert opened.receiver.grpc.url.startswith("https://127.0.0.1:")
+            assert opened.http.url.startswith("https://127.0.0.1:")
+            assert opened.grpc.url.startswith("https://127.0.0.1:")
 
 
 class TestSecrets:
@@ -477,9 +328,8 @@ class TestSecrets:
             for token in (SHOP, BANK, WRONG):
                 for scheme in ("Bearer ", "Basic ", ""):
                     await send(opened.receiver, Shown(f"{scheme}{token}"))
-            assert opened.receiver.http is not None
             broken = head("POST", "/v1/logs", [f"Authorization: Bearer {SHOP}", "no colon"])
-            await ask(opened.receiver.http.port, broken, tls=authority().trusted())
+            await ask(opened.http.port, broken, tls=authority().trusted())
             await opened.sizes()
             kept = await opened.objects() + repr(opened.receiver).encode()
 
@@ -496,9 +346,58 @@ class TestSecrets:
     ) -> None:
         wrong = post("/v1/logs", logs(), PROTOBUF, f"Authorization: Bearer {WRONG}")
         async with guarded(AccessSettings(credentials=listed(tmp_path, TOKENS))) as opened:
-            assert opened.receiver.http is not None
             for _ in range(50):
-                assert (await ask(opened.receiver.http.port, wrong)).status == 401
+                assert (await ask(opened.http.port, wrong)).status == 401
 
             assert caplog.messages == ["Refused: CredentialUnknown 1; the last from 127.0.0.1"]
         assert caplog.messages[1:] == ["Refused: CredentialUnknown 49; the last from 127.0.0.1"]
+
+
+class TestExporters:
+    """The official exporters, told as an application tells them."""
+
+    async def test_over_http(
+        self, mutual: TlsFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+            monkeypatch.delenv(name, raising=False)  # requests would prefer it
+        client = authority().issue(tmp_path, "application")
+        access = AccessSettings(tls=mutual, credentials=listed(tmp_path, TOKENS))
+        async with guarded(access) as opened:
+            for token, result in ((BANK, SUCCESS), (WRONG, FAILURE)):
+                exporter = http_traces.OTLPSpanExporter(
+                    f"{opened.http.url}/v1/traces",
+                    certificate_file=str(tmp_path / "ca.pem"),
+                    client_certificate_file=str(client.certificate),
+                    client_key_file=str(client.key),
+                    headers={"authorization": f"Bearer {token}"},
+                )
+                assert await anyio.to_thread.run_sync(exporter.export, [a_span()]) is result
+                exporter.shutdown()  # type: ignore[no-untyped-call]  # it ships no types
+
+            assert await opened.sizes() == {"own": 0, "banking": 1}
+
+    async def test_over_grpc(self, mutual: TlsFiles, tmp_path: Path) -> None:
+        client = authority().issue(tmp_path, "application")
+        access = AccessSettings(tls=mutual, credentials=listed(tmp_path, TOKENS))
+        credentials = grpc.ssl_channel_credentials(
+            authority().spelled(), client.key.read_bytes(), client.certificate.read_bytes()
+        )
+        async with guarded(access) as opened:
+            for token, result in ((BANK, SUCCESS), (WRONG, FAILURE)):
+                exporter = grpc_traces.OTLPSpanExporter(
+                    opened.grpc.url,
+                    credentials=credentials,
+                    headers={"authorization": f"Bearer {token}"},
+                )
+                assert await anyio.to_thread.run_sync(exporter.export, [a_span()]) is result
+                exporter.shutdown()
+
+            assert await opened.sizes() == {"own": 0, "banking": 1}
+
+
+def a_span() -> ReadableSpan:
+    span = TracerProvider().get_tracer("test").start_span("pay")
+    span.end()
+    assert isinstance(span, ReadableSpan)
+    return span

@@ -69,7 +69,7 @@ class TestSlowHeads:
         async with receiving() as opened, raw_connection(opened.port) as connection:
             await connection.write(TRACES[:20])
             await arrived(opened.port)
-            skip(9.0)
+            skip(5.0)
             await connection.write(TRACES[20:])
 
             assert (await connection.answer()).status == 200
@@ -101,7 +101,7 @@ class TestSlowHeads:
             await connection.write(TRACES)
             assert (await connection.answer()).status == 200
             await settled()
-            skip(119.0)
+            skip(100.0)
             await connection.write(TRACES)
             assert (await connection.answer()).status == 200
             await settled()
@@ -163,10 +163,10 @@ class TestSlowBodies:
         ):
             await connection.write(LONG)
             await arrived(opened.port)
-            skip(59.0)
+            skip(50.0)
             await arrived(opened.port)
             assert opened.counts == ({"traces": 2}, {})
-            skip(1.0)
+            skip(10.0)
 
             assert told(await connection.answer()) == (408, DEADLINE_EXCEEDED)
 
@@ -412,3 +412,23 @@ class TestPipelining:
             # One is being stored, and no other of that connection was begun.
             assert opened.counts == ({}, {"MethodNotAllowed": 20})
             tasks.cancel_scope.cancel()
+
+
+class TestLingering:
+    async def test_the_rest_of_a_refused_body_is_no_head(self) -> None:
+        settings = limited(lingering_s=60.0, header_timeout_s=10.0)
+        start = head("POST", "/v1/logs", ["Content-Type: text/plain", "Content-Length: 100000"])
+        async with (
+            receiving(settings=settings) as opened,
+            raw_connection(opened.port) as connection,
+        ):
+            await connection.write(start)
+            assert told(await connection.answer()) == (415, INVALID_ARGUMENT)
+            await connection.write(bytes(1_000))
+            await arrived(opened.port)
+            skip(20.0)
+            await arrived(opened.port)
+            assert opened.counts == ({"traces": 2}, {"UnsupportedContentType": 1})
+            skip(60.0)
+
+            assert await connection.is_closed()

@@ -260,11 +260,11 @@ class _Connection(web.RequestHandler):
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
-        """Write an answer; what comes then is another head."""
+        """Write an answer; what comes then is another head, unless it was the last answer."""
         try:
             return await super().finish_response(request, resp, start_time)
         finally:
-            self._is_answering = False
+            self._is_answering = resp.keep_alive is False
 
     def pause_writing(self) -> None:
         super().pause_writing()
