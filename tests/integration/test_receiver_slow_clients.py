@@ -1,5 +1,7 @@
 """Clients that are slow, many, or mean: each is told and left, and no other one waits for it."""
 
+import asyncio
+import socket
 from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -8,7 +10,7 @@ import anyio
 import pytest
 
 from otlp_capture.receiver import HttpReceiverSettings
-from tests.clocks import settled, skip
+from tests.clocks import HANGS_AFTER_S, settled, skip
 from tests.export_requests import (
     DEADLINE_EXCEEDED,
     INVALID_ARGUMENT,
@@ -173,21 +175,48 @@ class TestSlowBodies:
 
 class TestUnreadAnswers:
     async def test_who_does_not_read_is_left(self, caplog: pytest.LogCaptureFixture) -> None:
-        flood = head("GET", "/" + "x" * 8_000) * 2_000
         async with (
             receiving() as opened,
             raw_connection(opened.port) as mean,
             anyio.create_task_group() as tasks,
         ):
-            tasks.start_soon(flooding, mean, flood)
-            seen = -1
-            while opened.receiver.refused.total() != seen:
-                seen = opened.receiver.refused.total()
-                await arrived(opened.port)
+            tasks.start_soon(flooding, mean, GETS)
+            await stalled(opened)
             skip(10.0)
             await until(lambda: "AnswersUnread" in caplog.text)
 
             assert (await ask(opened.port, TRACES)).status == 200
+
+    async def test_who_reads_late_is_not(self, caplog: pytest.LogCaptureFixture) -> None:
+        loop, answers = asyncio.get_running_loop(), b""
+        with socket.socket() as late:
+            late.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+            late.settimeout(0)
+            async with receiving() as opened, anyio.create_task_group() as tasks:
+                await loop.sock_connect(late, ("127.0.0.1", opened.port))
+                tasks.start_soon(loop.sock_sendall, late, GETS * 200 + TRACES)
+                await stalled(opened)
+                assert opened.receiver.refused.total() < 20_000
+                with anyio.fail_after(HANGS_AFTER_S):
+                    while b" 200 OK" not in answers:
+                        answers = answers[-100:] + await loop.sock_recv(late, 1 << 20)
+                skip(10.0)
+                await arrived(opened.port)
+
+        assert caplog.messages == []
+        assert opened.receiver.refused == Counter(UnknownPath=20_000)
+
+
+GETS = head("GET", "/" + "x" * 100) * 100
+
+
+async def stalled(opened: Receiving) -> None:
+    """Return when the receiver answers others, and no longer who does not read."""
+    seen = -1
+    while opened.receiver.refused.total() != seen:
+        seen = opened.receiver.refused.total()
+        for _ in range(3):
+            await arrived(opened.port)
 
 
 async def flooding(connection: RawConnection, flood: bytes) -> None:
@@ -240,6 +269,13 @@ class TestManyConnections:
             assert (await connection.answer()).status == 503
             await settled()
             skip(1.0)
+            await flooding(connection, b"x")
+
+    async def test_nor_does_it_hold_the_end_up(self) -> None:
+        async with AsyncExitStack() as connections:
+            async with full() as opened:
+                connection = await connections.enter_async_context(raw_connection(opened.port))
+                assert (await connection.answer()).status == 503
             await flooding(connection, b"x")
 
     async def test_a_crowd_is_not_even_answered(self) -> None:

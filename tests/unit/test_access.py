@@ -234,6 +234,38 @@ class TestLoading:
             assert load_access(settings, {}) == Failure(ClientsUnasked(str(path)))
 
 
+class TestMessages:
+    @pytest.mark.parametrize(
+        ("error", "message"),
+        [
+            (FileUnreadable("a.pem", "Is a directory"), "a.pem cannot be read: Is a directory."),
+            (TlsFileInvalid("a.pem", "certificate"), "a.pem is no certificate in PEM format."),
+            (
+                TlsKeyEncrypted("a.key"),
+                "The key in a.key is encrypted. Decrypt it with `openssl pkey`, into a file that "
+                "only the server can read.",
+            ),
+            (
+                TlsKeyMismatch("a.pem", "b.key"),
+                "The key in b.key is not that of the first certificate in a.pem. The server's own "
+                "certificate comes first, then those between it and its authority.",
+            ),
+            (
+                ClientsUnasked("tokens.toml"),
+                "tokens.toml lists clients, but their certificates are not asked for. Give the "
+                "authority that signed them (--client-ca), or take the [[client]] entries out.",
+            ),
+            (
+                InvalidCredential("tokens.toml", "[[token]] number 2", "it has no secret"),
+                "tokens.toml, [[token]] number 2: it has no secret.",
+            ),
+            (SessionsDisagree(), "The token and the certificate are for different sessions."),
+        ],
+    )
+    def test_they_say_what_is_wrong_and_what_to_do(self, error: Any, message: str) -> None:
+        assert (error.message, error.retryable) == (message, False)
+
+
 @pytest.mark.anyio
 class TestExposure:
     @pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "localhost", "::1"])
