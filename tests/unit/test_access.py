@@ -242,18 +242,24 @@ class TestMessages:
             (TlsFileInvalid("a.pem", "certificate"), "a.pem is no certificate in PEM format."),
             (
                 TlsKeyEncrypted("a.key"),
-                "The key in a.key is encrypted. Decrypt it with `openssl pkey`, into a file that "
-                "only the server can read.",
+                (
+                    "The key in a.key is encrypted. Decrypt it with `openssl pkey`, into a file "
+                    "that only the server can read."
+                ),
             ),
             (
                 TlsKeyMismatch("a.pem", "b.key"),
-                "The key in b.key is not that of the first certificate in a.pem. The server's own "
-                "certificate comes first, then those between it and its authority.",
+                (
+                    "The key in b.key is not that of the first certificate in a.pem. The server's "
+                    "own certificate comes first, then those between it and its authority."
+                ),
             ),
             (
                 ClientsUnasked("tokens.toml"),
-                "tokens.toml lists clients, but their certificates are not asked for. Give the "
-                "authority that signed them (--client-ca), or take the [[client]] entries out.",
+                (
+                    "tokens.toml lists clients, but their certificates are not asked for. Give the "
+                    "authority that signed them (--client-ca), or take the [[client]] entries out."
+                ),
             ),
             (
                 InvalidCredential("tokens.toml", "[[token]] number 2", "it has no secret"),
