@@ -163,9 +163,7 @@ def record(
         if isinstance(stopped, Failure):
             return stopped
         if isinstance(ended, Success):
-            report(
-                (stopped.unwrap(),), receiver.tally, redactor, forwarding, as_json=as_json
-            )
+            report((stopped.unwrap(),), receiver.tally, redactor, forwarding, as_json=as_json)
         return ended
 
     run_with(
