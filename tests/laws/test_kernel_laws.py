@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from returns.result import Failure, Success
 
 from otlp_capture import otlp
-from otlp_capture.otlp import IdMapping, Limits, Signal
+from otlp_capture.otlp import IdMapping, Limits, RequestTooLarge, Signal, wire
 from otlp_capture.otlp.shift import shift_by_parsing
 from tests.roads import Roads, compiled_walk
 from tests.strategies import (
@@ -167,6 +167,27 @@ class TestHandingOver:
 
         assert roads.kernel.scan(body, "traces", otlp.DEFAULT_LIMITS) is None
         assert otlp.scan(body, "traces") == Success(otlp.RequestFacts(0, 0, 0, ()))
+
+    @pytest.mark.parametrize("field", [b"\x1a\x01x", b"\x0a\x00"])
+    def test_what_was_counted_is_not_counted_once_more_in_python(
+        self, roads: Roads, field: bytes, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def never(*_: object) -> object:
+            raise AssertionError("the slow walk was asked")
+
+        body = length_delimited(1, field * 1_000)
+        limits = Limits(max_elements=len(body) // 2 - 1)
+        assert roads.kernel.scan(body, "traces", limits) is None
+        monkeypatch.setattr(wire, "_walk", never)
+
+        assert otlp.scan(body, "traces", limits) == Success(otlp.RequestFacts(0, 0, 0, ()))
+
+    def test_too_many_elements_in_fields_that_stand_once_are_too_many(self, roads: Roads) -> None:
+        body = length_delimited(1, b"\x0a\x00" * 1_000)
+        limits = Limits(max_elements=500)
+
+        assert not roads.kernel.counts(body, "traces", limits)
+        assert otlp.scan(body, "traces", limits) == Failure(RequestTooLarge("elements", 500))
 
     def test_a_oneof_with_two_members_is_handed_over(self, roads: Roads) -> None:
         value = length_delimited(1, b"text") + b"\x18\x01"

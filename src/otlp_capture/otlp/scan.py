@@ -1,5 +1,7 @@
 """Checking a request that may come from anyone, and reading its facts."""
 
+import attrs
+
 from otlp_capture.otlp.errors import InvalidRequest, RequestTooLarge
 from otlp_capture.otlp.facts import RequestFacts
 from otlp_capture.otlp.kernel.choice import KERNEL
@@ -31,7 +33,12 @@ def scan(
     if len(request) > limits.max_bytes:
         return Failure(RequestTooLarge("bytes", limits.max_bytes))
     scanned = KERNEL.scan(request, signal, limits) if KERNEL else None
-    return scan_by_parsing(request, signal, limits) if scanned is None else scanned
+    if scanned is not None:
+        return scanned
+    if KERNEL and KERNEL.counts(request, signal, limits):
+        # A body never holds as many elements as bytes: they are not counted once more, slowly.
+        limits = attrs.evolve(limits, max_elements=len(request))
+    return scan_by_parsing(request, signal, limits)
 
 
 def scan_by_parsing(

@@ -73,6 +73,11 @@ class CompiledWalk:
         names = sorted(service.decode() for service in services)
         return Success(RequestFacts(records, earliest, latest, tuple(names)))
 
+    def counts(self, request: bytes, signal: Signal, limits: Limits) -> bool:
+        """Say whether all elements of a request were counted, and are no more than may be."""
+        max_elements = min(limits.max_elements, _UNLIMITED)
+        return walk.counts(self._layout, self._place_of[signal], request, max_elements)
+
     def shift(
         self, request: bytes, signal: Signal, delta_ns: int
     ) -> Outcome[bytes, InvalidRequest] | None:

@@ -136,6 +136,7 @@ cdef struct Walk:
     const MessageEntry* fault_message
     uint64_t fault_tag
     bint is_handed_over
+    bint is_at_end                  # every byte was passed
     const uint8_t* too_deep         # the first AnyValue that is, or NULL
     uint64_t records
     uint64_t earliest
@@ -203,6 +204,7 @@ cdef inline int pass_over(
                 note_time(walk, fallback_time)
             if now == stack:
                 walk.is_handed_over |= repeats != 0
+                walk.is_at_end = True
                 return 0
             now -= 1
             end = now.end
@@ -608,6 +610,28 @@ def scan(
         too_deep = None if walk.too_deep == NULL else walk.too_deep - walk.begin
         services = {bytes_of(walk.containers[at].service) for at in range(walk.container_count)}
         return too_deep, walk.records, walk.earliest, walk.latest, services
+    finally:
+        free(walk.containers)
+
+
+def counts(
+    Layout layout not None, Py_ssize_t message, bytes body not None, uint64_t max_elements
+):
+    """Say whether a request was counted to its end, and holds no more elements than it may.
+
+    A request that `scan` hands over can be counted all the same.
+
+    Args:
+        layout, message, body, max_elements: as of `scan`.
+    """
+    cdef Walk walk
+    start(&walk, layout, message, body)
+    walk.max_elements = max_elements
+    walk.max_values = UINT32_MAX
+    try:
+        with nogil:
+            pass_over(&walk, layout, SCAN)
+        return bool(walk.is_at_end)
     finally:
         free(walk.containers)
 
