@@ -137,6 +137,10 @@ class Publisher:
         self._end(parcel)
 
     def _end(self, parcel: _Parcel) -> None:
+        # A publication that is under way when this closes ends after it, and its file once only:
+        # the number of a closed file may be another's by then.
+        if parcel.is_over:
+            return
         parcel.is_over = True
         self._parcels.discard(parcel)
         self._budget.give_back(parcel.segment.size_bytes)
