@@ -95,7 +95,7 @@ class TestKilled:
         kept = kept_in(store, session_id)
         journal.check(kept)
         told = metadata(store, session_id)
-        counts = {signal: 0 for signal in ("traces", "metrics", "logs")}
+        counts = dict.fromkeys(("traces", "metrics", "logs"), 0)
         for (signal, _), count in kept.items():
             counts[signal] += count
         assert {

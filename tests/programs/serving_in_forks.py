@@ -1,9 +1,9 @@
 """Serves one session a life: each life is a fork of this process, which has imported everything.
 
-It reads one line of JSON for each life from its standard input: `store`, a URL; `session`; `spool`, a
-folder or null; `settings`, of the capture; `stops`, whether the life only ends the session. It
-answers in lines of JSON: `{"pid": …}` as soon as the life begins, `{"port": …}` once it listens and
-records (or `{"failed": …}` where it cannot), `{"ended": …}` where the session has ended, and
+It reads one line of JSON for each life from its standard input: `store`, a URL; `session`; `spool`,
+a folder or null; `settings`, of the capture; `stops`, whether the life only ends the session. It
+answers in lines of JSON: `{"pid": …}` as soon as the life begins, `{"port": …}` once it listens
+and records (or `{"failed": …}` where it cannot), `{"ended": …}` where the session has ended, and
 `{"exit": …}` when the life is over, however that came. SIGTERM ends the session.
 """
 
