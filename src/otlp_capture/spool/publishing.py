@@ -1,11 +1,13 @@
 """From the spool into the store: tried until it is done, in the background."""
 
 import logging
+import os
 import random
 from collections.abc import Awaitable, Callable
 from typing import Final
 
 import anyio
+import anyio.to_thread
 import attrs
 from anyio.abc import TaskGroup
 
@@ -14,7 +16,14 @@ from otlp_capture.result import Failure, Outcome, Success
 from otlp_capture.sessions import SegmentIndex
 from otlp_capture.spool.budget import SpoolBudget
 from otlp_capture.spool.segment import SealedSegment
-from otlp_capture.storage import S3Storage, SourceUnreadable, StorageError, StorageFault
+from otlp_capture.storage import (
+    ObjectNotFound,
+    S3Storage,
+    SourceUnreadable,
+    StorageError,
+    StorageFault,
+    StoredObject,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -97,18 +106,34 @@ class Publisher:
             haste = self._haste
             async with self._slots:
                 stored = await parcel.segment.publish(self._storage)
+            if isinstance(stored, Failure) and isinstance(stored.failure(), SourceUnreadable):
+                stored = await self._whereabouts(parcel.segment.key, stored.failure())
             if isinstance(stored, Success):
                 parcel.error = None
                 self._end(parcel)
                 self._published(parcel.index)
                 return
             self._note(parcel, stored.failure())
-            if isinstance(stored.failure(), SourceUnreadable):
+            if isinstance(stored.failure(), ObjectNotFound):
                 _log.error("What was in %s is lost: somebody removed it", parcel.segment.key)
                 self._end(parcel)
                 return
             await self._wait(haste, pause_s * random.uniform(0.5, 1.0))  # noqa: S311 - it is jitter
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+    async def _whereabouts(
+        self, key: str, unreadable: SourceUnreadable
+    ) -> Outcome[StoredObject, StorageError]:
+        """Look where a segment is whose file cannot be read.
+
+        An attempt that failed may have moved it into the store all the same.
+
+        Fails with:
+            SourceUnreadable: the file is there, and may be readable soon.
+            ObjectNotFound: the segment is nowhere.
+        """
+        is_there = await anyio.to_thread.run_sync(os.path.lexists, unreadable.path)
+        return Failure(unreadable) if is_there else await self._storage.head(key)
 
     def _note(self, parcel: _Parcel, error: StorageError) -> None:
         if type(error) is not type(parcel.error):
