@@ -7,10 +7,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
-from otlp_capture.result import Outcome
+import anyio.to_thread
+
+from otlp_capture.result import Failure, Outcome
 from otlp_capture.sessions import KeptFrame, NewFrame, SegmentIndex, SegmentTally, spool_name
 from otlp_capture.spool.claims import SpoolClaim, sync_folder
-from otlp_capture.storage import S3Storage, StorageError, StoredObject
+from otlp_capture.storage import S3Storage, StorageError, StoredObject, local_error
 
 _PIECES: Final = 512
 """Fewer than one call takes, IOV_MAX."""
@@ -128,13 +130,10 @@ class FileSegment:
         self._is_damaged = False
         return [self.tally.add(new) for new in frames]
 
-    def seal(self) -> SegmentIndex | None:
-        """Cut off what was not acknowledged, and end the growth."""
-        if self._is_damaged:
-            try:
-                os.ftruncate(self._descriptor, self.tally.size_bytes)
-            except OSError:
-                return None
+    def seal(self) -> SegmentIndex:
+        """Cut off what was not acknowledged, now or before it is published, and end the growth."""
+        with contextlib.suppress(OSError):
+            self._cut_off()
         if not self.tally.size_bytes:
             with contextlib.suppress(OSError):
                 self.path.unlink(missing_ok=True)
@@ -142,7 +141,18 @@ class FileSegment:
 
     async def publish(self, storage: S3Storage) -> Outcome[StoredObject, StorageError]:
         """Rename the file into the store, or store and remove it."""
+        try:
+            await anyio.to_thread.run_sync(self._cut_off)
+        except OSError as error:
+            return Failure(local_error(error, "the spool", self.path.name))
         return await storage.publish_file(self.path, self.tally.key)
+
+    def _cut_off(self) -> None:
+        if self._is_damaged:
+            os.ftruncate(self._descriptor, self.tally.size_bytes)
+            # For the size alone: nothing is counted that an earlier sync did not keep.
+            os.fsync(self._descriptor)
+            self._is_damaged = False
 
     def close(self) -> None:
         """Close the file, which ends the lock."""
