@@ -141,12 +141,17 @@ class _CaptureService:
             if place is None and settings.durability == "spool":
                 return Failure(NO_SPOOL)
             if place is not None:
+                announced = await self._announced(place)
+                if isinstance(announced, Failure):
+                    return Failure(StorageFailure(session_id, announced.failure()))
                 metadata = attrs.evolve(metadata, recorder_id=place.claim.recorder_id)
             created = await create_session(self._storage, metadata)
             if isinstance(created, Failure):
                 failed = created.failure()
                 if isinstance(failed, SessionAlreadyExists):
                     return Failure(failed)
+                # It may stand in the store all the same, and is to be taken up then.
+                ending.removes = False
                 return Failure(StorageFailure(session_id, failed))
             if place is not None:
                 readied = await self._ready(place)
@@ -156,6 +161,10 @@ class _CaptureService:
             self._recordings[session_id] = self._record(created.unwrap(), settings, place)
         self._tasks.start_soon(self._leftovers.recover_once)
         return Success(metadata)
+
+    async def _announced(self, place: SpoolPlace) -> Outcome[None, StorageError]:
+        """Say in the spool that a session is to begin, where nothing is said there yet."""
+        return Success(None) if place.claim.is_inherited else await place.announce(None)
 
     async def _ready(self, place: SpoolPlace) -> Outcome[None, StorageError]:
         """Make a session's folder ready for a session that begins.
@@ -359,6 +368,10 @@ class _CaptureService:
             last_checkpoint_time=moment(self._clock.time_ns()),
             recorder_id=place.claim.recorder_id if place is not None else None,
         )
+        if place is not None:
+            announced = await place.announce(metadata.recorder_id)
+            if isinstance(announced, Failure):
+                return Failure(StorageFailure(session_id, announced.failure()))
         claimed = await save_session(self._storage, claim, loaded.unwrap().etag)
         if isinstance(claimed, Failure):
             error = claimed.failure()
@@ -386,7 +399,7 @@ def _died_here(metadata: CaptureSessionMetadata, place: SpoolPlace | None) -> bo
     return (
         place is not None
         and metadata.recorder_id is not None
-        and metadata.recorder_id == place.claim.last_recorder_id
+        and place.claim.was_of(metadata.recorder_id)
     )
 
 

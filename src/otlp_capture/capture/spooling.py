@@ -3,6 +3,7 @@
 import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -54,14 +55,25 @@ class SpoolPlace:
     claim: SpoolClaim
     budget: SpoolBudget
 
+    async def announce(self, recorder_id: str | None) -> Outcome[None, StorageError]:
+        """Write down that this process is about to record the session after *recorder_id*.
+
+        Fails with:
+            StorageError: the file system refused.
+        """
+        return await self._write(partial(self.claim.announce, recorder_id))
+
     async def sign(self) -> Outcome[None, StorageError]:
         """Write down that this process records the session.
 
         Fails with:
             StorageError: the file system refused.
         """
+        return await self._write(self.claim.sign)
+
+    async def _write(self, work: Callable[[], None]) -> Outcome[None, StorageError]:
         try:
-            await anyio.to_thread.run_sync(self.claim.sign)
+            await anyio.to_thread.run_sync(work)
         except OSError as error:
             return Failure(local_error(error, self.spool.name, self.claim.session_id))
         return Success(None)
@@ -93,7 +105,7 @@ async def given_up(place: SpoolPlace | None) -> AsyncGenerator[PlaceEnding]:
 
     The folder stays where somebody left something in it, for the session to be taken up by.
     """
-    ending = PlaceEnding(removes=place is not None and place.claim.last_recorder_id is None)
+    ending = PlaceEnding(removes=place is not None and not place.claim.is_inherited)
     try:
         yield ending
     finally:

@@ -25,17 +25,39 @@ class SpoolClaim:
         session_id: whose it is.
         recorder_id: who records the session now: this process, as long as it has the claim.
         last_recorder_id: who had it before, and left something in it; None where nobody had.
+        next_recorder_id: who was about to have it after that one, and died; mostly None.
     """
 
     folder: Path
     session_id: str
     recorder_id: str
     last_recorder_id: str | None
+    next_recorder_id: str | None
     _descriptor: int
 
     def names(self) -> list[str]:
         """Return the names of all files in it but our own, sorted."""
         return sorted(path.name for path in self.folder.iterdir() if path.name != _OWNER)
+
+    @property
+    def is_inherited(self) -> bool:
+        """Whether somebody had the folder before."""
+        return self.last_recorder_id is not None or self.next_recorder_id is not None
+
+    def was_of(self, recorder_id: str) -> bool:
+        """Tell whether *recorder_id* had the folder before, or was about to."""
+        return recorder_id in {self.last_recorder_id, self.next_recorder_id}
+
+    def announce(self, recorder_id: str | None) -> None:
+        """Write down that this process is about to record the session after *recorder_id*.
+
+        The metadata name the one or the other then, whenever this process dies.
+
+        Raises:
+            OSError: the file system refused.
+        """
+        self._write(recorder_id or "", self.recorder_id)
+        sync_folder(self.folder)
 
     def sign(self) -> None:
         """Write down that this process records the session, as its metadata say, too.
@@ -43,7 +65,10 @@ class SpoolClaim:
         Raises:
             OSError: the file system refused.
         """
-        os.pwrite(self._descriptor, self.recorder_id.encode(), 0)
+        self._write(self.recorder_id, "")
+
+    def _write(self, last: str, following: str) -> None:
+        os.pwrite(self._descriptor, f"{last:{_ID_BYTES}}{following:{_ID_BYTES}}".encode(), 0)
         os.fsync(self._descriptor)
 
     def release(self) -> None:
@@ -83,9 +108,12 @@ def claim(folder: Path, session_id: str) -> SpoolClaim | None:
             os.close(descriptor)
             raise
         if _is_still(descriptor, folder / _OWNER):
-            last = os.pread(descriptor, _ID_BYTES, 0).decode(errors="replace")
+            written = os.pread(descriptor, 2 * _ID_BYTES, 0).decode(errors="replace")
+            last, following = written[:_ID_BYTES].strip(), written[_ID_BYTES:].strip()
             recorder_id = uuid.uuid4().hex
-            return SpoolClaim(folder, session_id, recorder_id, last or None, descriptor)
+            return SpoolClaim(
+                folder, session_id, recorder_id, last or None, following or None, descriptor
+            )
         os.close(descriptor)
 
 
