@@ -85,6 +85,11 @@ class FaultyStorage:
         self._left[method, when] = times
         self._within[method, when] = within
 
+    @property
+    def still_fails(self) -> bool:
+        """Whether a call is still to fail."""
+        return any(self._left.values())
+
     def mend(self) -> None:
         """Let nothing fail any more."""
         self._left.clear()

@@ -103,7 +103,7 @@ class TestFaultsOfADisk:
     @settings(max_examples=150)
     @given(wrong=faults | floods, ends_in_trouble=st.booleans())
     def test_an_answer_is_a_success_only_where_the_request_is_kept(
-        self, wrong: dict[int, int], ends_in_trouble: bool
+        self, *, wrong: dict[int, int], ends_in_trouble: bool
     ) -> None:
         async def bounded(disk: Disk) -> None:
             with anyio.fail_after(HANGS_AFTER_S):

@@ -18,8 +18,12 @@ from otlp_capture.sessions import (
     LoadError,
     SessionNotFound,
     SessionTakenOver,
+    StoredSession,
+    counted,
+    index_session,
     load_session,
     recount_session,
+    uncounted,
 )
 from otlp_capture.spool import (
     Recovered,
@@ -229,10 +233,9 @@ class Spooling:
         published = await self.publish(place)
         if isinstance(published, Failure) or loaded.unwrap().metadata.status == "active":
             return published
-        if published.unwrap().segments:
-            recounted = await recount_session(self._storage, loaded.unwrap())
-            if isinstance(recounted, Failure):
-                return recounted
+        recounted = await self._recounted(loaded.unwrap(), published.unwrap())
+        if isinstance(recounted, Failure):
+            return recounted
         return Success(attrs.evolve(published.unwrap(), is_over=True))
 
     async def found_in_ring(self, place: SpoolPlace) -> Outcome[list[Shelved], StorageError]:
@@ -246,6 +249,23 @@ class Spooling:
         except OSError as error:
             return Failure(local_error(error, place.spool.name, place.claim.session_id))
         return Success(found)
+
+    async def _recounted(
+        self, stored: StoredSession, published: Recovered
+    ) -> Outcome[None, SessionTakenOver | StorageError]:
+        """Count an ended session anew, where its counters do not say what its segments hold.
+
+        Another process may have published what was left, and died before it counted that.
+        """
+        if not published.segments:
+            indexed = await index_session(self._storage, published.session_id)
+            if isinstance(indexed, Failure):
+                return indexed
+            segments = indexed.unwrap().segments
+            if counted(uncounted(stored.metadata), segments) == stored.metadata:
+                return Success(None)
+        recounted = await recount_session(self._storage, stored)
+        return recounted if isinstance(recounted, Failure) else Success(None)
 
     async def set_aside(self, place: SpoolPlace) -> Outcome[Recovered, StorageError]:
         """Keep what is left of a session that is gone where it is in nobody's way.
