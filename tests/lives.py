@@ -74,14 +74,14 @@ class Lives:
 
 
 @contextmanager
-def lives(environment: Mapping[str, str] | None = None) -> Generator[Lives]:
-    """Run the forking process for the time of a `with`."""
+def lives(*under: str, environment: Mapping[str, str] | None = None) -> Generator[Lives]:
+    """Run the forking process for the time of a `with`, *under* another program."""
     process = subprocess.Popen(
-        [sys.executable, str(PROGRAM)],
+        [*under, sys.executable, str(PROGRAM)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        env={**os.environ, **(environment or {})},
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **(environment or {})},
     )
     running = Lives(process)
     try:

@@ -1,10 +1,11 @@
 """Serves one session a life: each life is a fork of this process, which has imported everything.
 
 It reads one line of JSON for each life from its standard input: `store`, a URL; `session`; `spool`,
-a folder or null; `settings`, of the capture; `stops`, whether the life only ends the session. It
-answers in lines of JSON: `{"pid": …}` as soon as the life begins, `{"port": …}` once it listens
-and records (or `{"failed": …}` where it cannot), `{"ended": …}` where the session has ended, and
-`{"exit": …}` when the life is over, however that came. SIGTERM ends the session.
+a folder or null; `settings`, of the capture; `compresses`, whether the session does; `stops`,
+whether the life only ends the session. It answers in lines of JSON: `{"pid": …}` as soon as the
+life begins, `{"port": …}` once it listens and records (or `{"failed": …}` where it cannot),
+`{"ended": …}` where the session has ended, and `{"exit": …}` when the life is over, however that
+came. SIGTERM ends the session.
 """
 
 import json
@@ -49,7 +50,7 @@ async def serve(life: dict[str, Any]) -> None:
         async with open_runtime(layer, OtlpCaptureServiceTag) as opened:
             (capture,) = or_raise(opened)
             if not life.get("stops"):
-                await _receive(capture, life["session"], interrupts)
+                await _receive(capture, life, interrupts)
             stopped = await capture.stop_capture(life["session"])
             if isinstance(stopped, Failure):
                 say(failed=stopped.failure().message)
@@ -57,11 +58,13 @@ async def serve(life: dict[str, Any]) -> None:
                 say(ended=stopped.unwrap().captured_requests)
 
 
-async def _receive(capture: OtlpCaptureService, session_id: str, interrupts: Any) -> None:
+async def _receive(capture: OtlpCaptureService, life: dict[str, Any], interrupts: Any) -> None:
+    session_id = life["session"]
+    config = CaptureConfig(
+        session_id=session_id, created_by="tests", compression_enabled=life.get("compresses", True)
+    )
     async with open_http_receiver(capture, session_id, HttpReceiverSettings(port=0)) as opened:
-        taken = await capture.start_capture(
-            CaptureConfig(session_id=session_id, created_by="tests")
-        )
+        taken = await capture.start_capture(config)
         if isinstance(taken, Failure) and isinstance(taken.failure(), SessionAlreadyExists):
             taken = await capture.resume_capture(session_id)
         if isinstance(taken, Failure):
