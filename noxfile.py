@@ -114,6 +114,20 @@ def is_served(line: str) -> bool:
     return subprocess.run(download, check=False, capture_output=True).returncode == 0  # noqa: S603
 
 
+@nox.session
+def crash(session: nox.Session) -> None:
+    """Kill the recorder, or fail it, at each system call; `-- --crash-step 5` takes every fifth."""
+    if shutil.which("strace") is None:
+        session.error("strace is missing: `apt-get install strace`, or your system's package of it")
+    install(session, "tests", extras="[demo]")
+    session.run(
+        "pytest", "tests/integration/test_system_calls.py", "tests/integration/test_crashes.py"
+    )
+    session.run(
+        "pytest", "-m", "crash", "tests/integration/test_injected_faults.py", *session.posargs
+    )
+
+
 # The runtime is not linked: atheris brings one that holds libFuzzer too, and it is loaded first.
 SANITIZED = {
     "CFLAGS": "-g -fno-omit-frame-pointer -fsanitize=address,undefined "

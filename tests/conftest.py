@@ -24,6 +24,17 @@ settings.register_profile(
 settings.load_profile("any machine")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add an option for those who have less time."""
+    parser.addoption(
+        "--crash-step",
+        type=int,
+        default=1,
+        metavar="N",
+        help="inject a fault at each N-th system call only (nox -s crash)",
+    )
+
+
 @pytest.fixture(scope="session", autouse=True)
 def read_service_models_once() -> Generator[None]:
     """Keep what botocore reads from its files, which each client would read again."""

@@ -177,6 +177,20 @@ def kept_in(store: Path, session_id: str) -> Kept:
     return kept
 
 
+def check_session(store: Path, session_id: str, journal: Journal) -> None:
+    """Hold an ended session against the journal of its clients, and its counters against it."""
+    kept = kept_in(store, session_id)
+    journal.check(kept)
+    assert set(journal.statuses) <= {200, 503}
+    document = store / "sessions" / session_id / "metadata.json"
+    metadata: dict[str, Any] = json.loads(document.read_bytes())
+    counts: Counter[Signal] = Counter()
+    for (signal, _), count in kept.items():
+        counts[signal] += count
+    told = {each: metadata[f"captured{each.capitalize()}"] for each in SIGNALS}
+    assert (metadata["status"], told) == ("completed", {each: counts[each] for each in SIGNALS})
+
+
 def pause(seconds: float) -> None:
     """Let a moment of chance come; nothing is waited for."""
     time.sleep(seconds)

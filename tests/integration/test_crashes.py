@@ -1,6 +1,5 @@
 """Serving processes that are killed at any moment lose nothing that they acknowledged."""
 
-import json
 import random
 from collections.abc import Generator
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any, Final
 
 import pytest
 
-from tests.lives import Journal, Lives, clients, kept_in, lives, pause
+from tests.lives import Journal, Lives, check_session, clients, lives, pause
 
 KILLS: Final = 200
 
@@ -26,13 +25,6 @@ OFTEN: Final = {
 def forks() -> Generator[Lives]:
     with lives() as running:
         yield running
-
-
-def metadata(store: Path, session_id: str) -> dict[str, Any]:
-    document: dict[str, Any] = json.loads(
-        (store / "sessions" / session_id / "metadata.json").read_bytes()
-    )
-    return document
 
 
 def leftovers(store: Path) -> list[Path]:
@@ -54,14 +46,14 @@ class TestKilled:
             forks.begin(life)
             ended = self.live(forks, chosen, journal, f"seed {seed}, kill {kills}", kills)
             if "ended" in ended:
-                self.check(tmp_path, f"s{number}", journal)
+                check_session(tmp_path, f"s{number}", journal)
                 acknowledged += journal.acknowledged.total()
                 number, journal = number + 1, Journal()
         forks.begin({**life, "session": f"s{number}", "stops": True})
         told = forks.over()
         assert told["exit"] == 0
         if "ended" in told:
-            self.check(tmp_path, f"s{number}", journal)
+            check_session(tmp_path, f"s{number}", journal)
         else:  # it was killed before the session began
             assert not journal.acknowledged, told
         assert acknowledged + journal.acknowledged.total() > kills
@@ -90,18 +82,3 @@ class TestKilled:
                 pause(chosen.uniform(0, 0.04))
             forks.signal(SIGKILL)
             return forks.over()
-
-    def check(self, store: Path, session_id: str, journal: Journal) -> None:
-        kept = kept_in(store, session_id)
-        journal.check(kept)
-        told = metadata(store, session_id)
-        counts = dict.fromkeys(("traces", "metrics", "logs"), 0)
-        for (signal, _), count in kept.items():
-            counts[signal] += count
-        assert {
-            "traces": told["capturedTraces"],
-            "metrics": told["capturedMetrics"],
-            "logs": told["capturedLogs"],
-        } == counts
-        assert told["status"] == "completed"
-        assert set(journal.statuses) <= {200, 503}
