@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from otlp_capture.capture import (
     CompressionFailure,
+    SessionAlreadyActive,
     SignalNotEnabled,
     StorageFailure,
     UnsupportedContentEncoding,
@@ -87,6 +88,7 @@ def test_every_refusal_has_its_status_and_code() -> None:
         TooManyReads: (503, 14),
         StorageFailure: (503, 14),
         SessionNotFound: (503, 14),
+        SessionAlreadyActive: (503, 14),
     }
 
 

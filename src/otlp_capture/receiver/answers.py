@@ -274,7 +274,7 @@ def answer_to(refusal: Refusal) -> tuple[HTTPStatus, int]:
     """Return the HTTP status and the google.rpc code that say *refusal* to a client.
 
     Whatever trouble the store has, a client loses nothing by coming again: 503. So it is with a
-    session that has not begun yet.
+    session that has not begun yet, or that this process has not taken up yet.
     """
     match refusal:
         case (
@@ -309,6 +309,7 @@ def answer_to(refusal: Refusal) -> tuple[HTTPStatus, int]:
             | TooManyConnections()
             | TooManyReads()
             | SessionNotFound()
+            | SessionAlreadyActive()
         ):
             return HTTPStatus.SERVICE_UNAVAILABLE, _UNAVAILABLE
         case InternalError() | RedactionFailed():
@@ -316,7 +317,6 @@ def answer_to(refusal: Refusal) -> tuple[HTTPStatus, int]:
         case (
             SessionEnded()
             | SessionTakenOver()
-            | SessionAlreadyActive()
             | SessionAlreadyExists()
             | InvalidSessionId()
             | InvalidConfig()
