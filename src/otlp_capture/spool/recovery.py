@@ -19,6 +19,7 @@ from otlp_capture.sessions import (
 )
 from otlp_capture.spool.claims import SpoolClaim, sync_folder
 from otlp_capture.spool.folder import SpoolFolder
+from otlp_capture.spool.segment import write_whole
 from otlp_capture.spool.shelf import Shelved
 from otlp_capture.storage import S3Storage, StorageError, local_error, make_root
 
@@ -199,7 +200,14 @@ def _kept_aside(spool: SpoolFolder, session_id: str, name: str, tail: bytes) -> 
     """Keep the bytes behind a damage: they may hold what was acknowledged."""
     folder = _aside(spool, session_id)
     path = folder / f"{name}.tail"
-    path.write_bytes(tail)
+    # It is cut off behind this, so it has to be on the disk before.
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    try:
+        write_whole(descriptor, [tail])
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    sync_folder(folder)
     _log.error("%d bytes behind a damage in the spool are kept in %s", len(tail), path)
     return path
 
