@@ -6,8 +6,8 @@ import http.client
 import json
 import os
 import random
-import select
 import signal as signals
+import socket
 import subprocess
 import sys
 import threading
@@ -34,8 +34,8 @@ Kept = Counter[tuple[Signal, bytes]]
 class Lives:
     """A process that forks serving processes, one at a time."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
-        self._process = process
+    def __init__(self, process: "subprocess.Popen[bytes]", channel: socket.socket) -> None:
+        self._process, self._channel = process, channel
         self._unread = b""
         self.pid: int | None = None
 
@@ -48,10 +48,8 @@ class Lives:
 
     def told(self) -> dict[str, Any]:
         """Return the next that is said, by the fork or about it."""
-        assert self._process.stdout is not None
         while b"\n" not in self._unread:
-            ready, _, _ = select.select([self._process.stdout], [], [], HANGS_AFTER_S)
-            piece = os.read(self._process.stdout.fileno(), 4096) if ready else b""
+            piece = self._channel.recv(4096)
             assert piece, "the forking process says nothing any more"
             self._unread += piece
         line, _, self._unread = self._unread.partition(b"\n")
@@ -76,17 +74,21 @@ class Lives:
 @contextmanager
 def lives(*under: str, environment: Mapping[str, str] | None = None) -> Generator[Lives]:
     """Run the forking process for the time of a `with`, *under* another program."""
+    ours, theirs = socket.socketpair()
+    ours.settimeout(HANGS_AFTER_S)
     process = subprocess.Popen(
         [*under, sys.executable, str(PROGRAM)],
         stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
+        stdout=theirs,
         stderr=subprocess.DEVNULL,
         env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **(environment or {})},
     )
-    running = Lives(process)
+    theirs.close()
+    running = Lives(process, ours)
     try:
         yield running
     finally:
+        ours.close()
         if running.pid is not None:
             running.signal(signals.SIGKILL)
         process.communicate(timeout=HANGS_AFTER_S)

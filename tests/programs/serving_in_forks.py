@@ -2,7 +2,8 @@
 
 It reads one line of JSON for each life from its standard input: `store`, a URL; `session`; `spool`,
 a folder or null; `settings`, of the capture; `compresses`, whether the session does; `stops`,
-whether the life only ends the session. It answers in lines of JSON: `{"pid": …}` as soon as the
+whether the life only ends the session. It answers in lines of JSON, on a socket that is its
+standard output: `{"pid": …}` as soon as the
 life begins, `{"port": …}` once it listens and records (or `{"failed": …}` where it cannot),
 `{"ended": …}` where the session has ended, and `{"exit": …}` when the life is over, however that
 came. SIGTERM ends the session.
@@ -11,6 +12,7 @@ came. SIGTERM ends the session.
 import json
 import os
 import signal
+import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -37,9 +39,12 @@ from otlp_capture.storage import storage_from_url
 if os.environ.get("SERVES_S3"):
     import aiobotocore.session  # noqa: F401 - the same
 
+# Not written to, so that the calls that write are those of the service.
+CHANNEL = socket.socket(fileno=1)
+
 
 def say(**fields: Any) -> None:
-    os.write(1, json.dumps(fields).encode() + b"\n")
+    CHANNEL.sendall(json.dumps(fields).encode() + b"\n")
 
 
 async def serve(life: dict[str, Any]) -> None:

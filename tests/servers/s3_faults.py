@@ -41,11 +41,16 @@ class _Object:
 
 @attrs.define
 class FaultyS3:
-    """The server's state, and what is to go wrong."""
+    """The server's state, and what is to go wrong.
+
+    Attributes:
+        always: what happens to all requests of a method that no other fault meets.
+    """
 
     endpoint_url: str = ""
     seen: list[Seen] = attrs.Factory(list)
     objects: dict[str, _Object] = attrs.Factory(dict)
+    always: dict[str, Fault] = attrs.Factory(dict)
     _faults: dict[str, deque[Fault]] = attrs.Factory(dict)
 
     def fail(self, method: str, *faults: Fault) -> None:
@@ -64,7 +69,7 @@ class FaultyS3:
         faults = self._faults.get(request.method)
         if faults:
             return await faults.popleft()(request, self.answer)
-        return await self.answer(request)
+        return await self.always.get(request.method, _answers_well)(request, self.answer)
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """Answer a request as S3 does."""
@@ -122,7 +127,7 @@ class FaultyS3:
             f"<Contents><Key>{escape(key)}</Key><Size>{len(held.data)}</Size>"
             f"<ETag>{escape(held.headers['ETag'])}</ETag>"
             f"<LastModified>2026-11-23T01:00:00Z</LastModified></Contents>"
-            for key, held in self.objects.items()
+            for key, held in sorted(self.objects.items())
         )
         body = f"<ListBucketResult><IsTruncated>false</IsTruncated>{entries}</ListBucketResult>"
         return web.Response(text=body, content_type="application/xml")
@@ -150,6 +155,17 @@ def s3_error(status: int, code: str, message: str) -> web.Response:
     """Make an error as S3 words it."""
     body = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>"
     return web.Response(status=status, text=body, content_type="application/xml")
+
+
+async def _answers_well(request: web.Request, answer: Handler) -> web.StreamResponse:
+    return await answer(request)
+
+
+async def cuts_the_connection(request: web.Request, _: Handler) -> web.StreamResponse:
+    """Do nothing, and break the connection."""
+    assert request.transport is not None
+    request.transport.abort()
+    return web.Response()
 
 
 def answers(status: int, code: str) -> Fault:
