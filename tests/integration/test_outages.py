@@ -9,6 +9,7 @@ from pathlib import Path
 from signal import SIGKILL
 from typing import Any, Final
 
+import anyio
 import anyio.to_thread
 import attrs
 import pytest
@@ -24,7 +25,7 @@ from tests.captures import opened_capture
 from tests.clocks import HANGS_AFTER_S, VirtualClock
 from tests.lives import Journal, Kept, Lives, clients, lives, pause
 from tests.raw_http import Answer, ask, post
-from tests.receiving import members, until
+from tests.receiving import members
 from tests.servers.s3_faults import (
     Fault,
     FaultyS3,
@@ -66,6 +67,10 @@ def counted_by(server: FaultyS3) -> tuple[str, int]:
     metadata = json.loads(server.objects["sessions/s/metadata.json"].data)
     counts = [metadata[f"captured{signal.capitalize()}"] for signal in SIGNALS]
     return metadata["status"], sum(counts)
+
+
+def unpublished(spool: Path) -> list[Path]:
+    return list(spool.rglob("*.otlp.gz"))
 
 
 @attrs.frozen
@@ -130,10 +135,9 @@ class TestOutage:
             acknowledged = running.journal.acknowledged.copy()
 
             server.always.clear()
-            while kept_by(server) != acknowledged:
-                with anyio.move_on_after(0.01):
-                    await until(lambda: kept_by(server) == acknowledged)
-                await clock.advance(30.0)
+            while unpublished(tmp_path):
+                await clock.advance(1.0)
+            assert kept_by(server) == acknowledged
             assert (await running.send()).status == 200
             stopped = or_raise(await running.capture.stop_capture("s"))
 
@@ -141,7 +145,7 @@ class TestOutage:
         assert kept_by(server) == journal.acknowledged
         assert counted_by(server) == ("completed", journal.acknowledged.total())
         assert stopped.captured_requests == journal.acknowledged.total()
-        assert not list(tmp_path.rglob("*.otlp.gz"))
+        assert not unpublished(tmp_path)
 
     async def test_a_session_is_not_ended_while_something_is_not_published(
         self, server: FaultyS3, tmp_path: Path
@@ -162,7 +166,7 @@ def moody(chosen: random.Random) -> Fault:
     """Answer well, or as each of the troubles, by chance."""
 
     async def fault(request: web.Request, answer: Handler) -> web.StreamResponse:
-        if "/raw/" not in request.path or chosen.random() < 0.4:
+        if "/raw/" not in request.path or chosen.random() < 0.6:
             return await answer(request)
         return await chosen.choice(list(TROUBLES.values()))(request, answer)
 
@@ -187,7 +191,10 @@ class TestKilled:
         def kill(number: int, forks: Lives) -> None:
             forks.begin(life)
             told = forks.told()
-            assert "port" in told, (f"seed {seed}, kill {number}", told)
+            if "port" not in told:  # a session is not taken up while the bucket is away
+                assert "Cannot reach" in told["failed"] or "too busy" in told["failed"], told
+                forks.over()
+                return
             with clients(told["port"], journal, number):
                 pause(chosen.uniform(0.05, 0.4))
                 forks.signal(SIGKILL)
@@ -213,4 +220,4 @@ class TestKilled:
         journal.check(kept_by(server))
         assert journal.acknowledged
         assert counted_by(server) == ("completed", told["ended"])
-        assert not list(tmp_path.rglob("*.otlp.gz"))
+        assert not unpublished(tmp_path)
