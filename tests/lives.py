@@ -80,7 +80,6 @@ def lives(*under: str, environment: Mapping[str, str] | None = None) -> Generato
         [*under, sys.executable, str(PROGRAM)],
         stdin=subprocess.PIPE,
         stdout=theirs,
-        stderr=subprocess.DEVNULL,
         env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **(environment or {})},
     )
     theirs.close()

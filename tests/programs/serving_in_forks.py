@@ -54,8 +54,8 @@ async def serve(life: dict[str, Any]) -> None:
     with anyio.open_signal_receiver(signal.SIGTERM) as interrupts:
         async with open_runtime(layer, OtlpCaptureServiceTag) as opened:
             (capture,) = or_raise(opened)
-            if not life.get("stops"):
-                await _receive(capture, life, interrupts)
+            if not life.get("stops") and not await _received(capture, life, interrupts):
+                return
             stopped = await capture.stop_capture(life["session"])
             if isinstance(stopped, Failure):
                 say(failed=stopped.failure().message)
@@ -63,7 +63,8 @@ async def serve(life: dict[str, Any]) -> None:
                 say(ended=stopped.unwrap().captured_requests)
 
 
-async def _receive(capture: OtlpCaptureService, life: dict[str, Any], interrupts: Any) -> None:
+async def _received(capture: OtlpCaptureService, life: dict[str, Any], interrupts: Any) -> bool:
+    """Receive until interrupted; False where the session cannot be had."""
     session_id = life["session"]
     config = CaptureConfig(
         session_id=session_id, created_by="tests", compression_enabled=life.get("compresses", True)
@@ -73,11 +74,13 @@ async def _receive(capture: OtlpCaptureService, life: dict[str, Any], interrupts
         if isinstance(taken, Failure) and isinstance(taken.failure(), SessionAlreadyExists):
             taken = await capture.resume_capture(session_id)
         if isinstance(taken, Failure):
-            if not isinstance(taken.failure(), SessionEnded):
+            has_ended = isinstance(taken.failure(), SessionEnded)
+            if not has_ended:
                 say(failed=taken.failure().message)
-            return
+            return has_ended
         say(port=or_raise(opened).port)
         await anext(interrupts)
+        return True
 
 
 def main() -> None:

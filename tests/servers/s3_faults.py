@@ -82,7 +82,7 @@ class FaultyS3:
                 self.objects.pop(key, None)
                 return web.Response(status=204)
             case "GET" if not key:
-                return self._list()
+                return self._list(request.query.get("prefix", ""))
             case _:
                 return self._get(key, request.headers)
 
@@ -122,12 +122,13 @@ class FaultyS3:
         told = f"bytes {start}-{start + len(part) - 1}/{len(held.data)}"
         return web.Response(status=206, body=part, headers={**held.headers, "Content-Range": told})
 
-    def _list(self) -> web.Response:
+    def _list(self, prefix: str) -> web.Response:
         entries = "".join(
             f"<Contents><Key>{escape(key)}</Key><Size>{len(held.data)}</Size>"
             f"<ETag>{escape(held.headers['ETag'])}</ETag>"
             f"<LastModified>2026-11-23T01:00:00Z</LastModified></Contents>"
             for key, held in sorted(self.objects.items())
+            if key.startswith(prefix)
         )
         body = f"<ListBucketResult><IsTruncated>false</IsTruncated>{entries}</ListBucketResult>"
         return web.Response(text=body, content_type="application/xml")
