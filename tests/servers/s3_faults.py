@@ -44,12 +44,14 @@ class FaultyS3:
     """The server's state, and what is to go wrong.
 
     Attributes:
+        is_sorted: whether keys are listed in the order of their bytes, not in that of their writes.
         always: what happens to all requests of a method that no other fault meets.
     """
 
     endpoint_url: str = ""
     seen: list[Seen] = attrs.Factory(list)
     objects: dict[str, _Object] = attrs.Factory(dict)
+    is_sorted: bool = True
     always: dict[str, Fault] = attrs.Factory(dict)
     _faults: dict[str, deque[Fault]] = attrs.Factory(dict)
 
@@ -123,11 +125,12 @@ class FaultyS3:
         return web.Response(status=206, body=part, headers={**held.headers, "Content-Range": told})
 
     def _list(self, prefix: str) -> web.Response:
+        listed = sorted(self.objects) if self.is_sorted else list(self.objects)
         entries = "".join(
-            f"<Contents><Key>{escape(key)}</Key><Size>{len(held.data)}</Size>"
-            f"<ETag>{escape(held.headers['ETag'])}</ETag>"
+            f"<Contents><Key>{escape(key)}</Key><Size>{len(self.objects[key].data)}</Size>"
+            f"<ETag>{escape(self.objects[key].headers['ETag'])}</ETag>"
             f"<LastModified>2026-11-23T01:00:00Z</LastModified></Contents>"
-            for key, held in sorted(self.objects.items())
+            for key in listed
             if key.startswith(prefix)
         )
         body = f"<ListBucketResult><IsTruncated>false</IsTruncated>{entries}</ListBucketResult>"

@@ -208,6 +208,7 @@ class TestReading:
     async def test_a_listing_out_of_order_is_found_out(
         self, server: FaultyS3, storage: S3Storage
     ) -> None:
+        server.is_sorted = False
         server.put("b", b"", {})
         server.put("a", b"", {})
 
