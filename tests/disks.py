@@ -166,8 +166,11 @@ class Disk:
         with self._lock:
             place = self._place(path, dir_fd)
             is_root = not isinstance(path, int) and os.fspath(path) == self.root
-            creates = place is not None and flags & os.O_CREAT
-            creates = creates and place[1] not in self._children[place[0]]
+            creates = (
+                place is not None
+                and bool(flags & os.O_CREAT)
+                and place[1] not in self._children[place[0]]
+            )
             if place is not None and (fault := self._may_fail("create" if creates else "open")):
                 raise fault
             descriptor: int = self._real["open"](path, flags, mode, dir_fd=dir_fd)

@@ -79,7 +79,7 @@ def lives(*under: str, environment: Mapping[str, str] | None = None) -> Generato
     process = subprocess.Popen(
         [*under, sys.executable, str(PROGRAM)],
         stdin=subprocess.PIPE,
-        stdout=theirs,
+        stdout=theirs.fileno(),
         env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **(environment or {})},
     )
     theirs.close()

@@ -3,17 +3,17 @@
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import cast
 
 import attrs
 import pytest
 
+from otlp_capture.capture import StorageFailure
 from otlp_capture.clock import moment
 from otlp_capture.layer import open_runtime
 from otlp_capture.result import or_raise
 from otlp_capture.sessions import load_session, save_session
 from otlp_capture.spool import open_spool
-from otlp_capture.storage import S3Storage, S3StorageTag, local_storage
+from otlp_capture.storage import S3StorageTag, local_storage
 from tests.captures import (
     CONFIG,
     LOGS,
@@ -26,7 +26,7 @@ from tests.captures import (
     stored,
 )
 from tests.clocks import VirtualClock
-from tests.faulty_storage import FaultyStorage
+from tests.faulty_storage import FaultyStorage, When
 from tests.receiving import until
 
 pytestmark = pytest.mark.anyio
@@ -68,7 +68,9 @@ class TestRecoveryThatEndsEarly:
             recorder_id=None,
         )
         or_raise(await save_session(storage, ended, loaded.etag))
-        folder = or_raise(open_spool(cast("S3Storage", storage))).segments / "s"
+        spool = or_raise(open_spool(storage))
+        assert spool is not None
+        folder = spool.segments / "s"
 
         storage.fail("store_raw_data", within=within)
         async with crashing_capture(storage, clock) as dying:
@@ -85,13 +87,14 @@ class TestRecoveryThatEndsEarly:
 
     @pytest.mark.parametrize("when", ["before", "after"])
     async def test_a_session_is_taken_up_at_once_after_a_death_while_taking_it_up(
-        self, storage: FaultyStorage, clock: VirtualClock, when: str
+        self, storage: FaultyStorage, clock: VirtualClock, when: When
     ) -> None:
         await left_behind(storage, clock)
         for _ in range(3):
             storage.fail("store_raw_data", within="metadata.json", when=when)
             async with crashing_capture(storage, clock) as dying:
-                assert (await dying.resume_capture("s")).failure()
+                failed = await dying.resume_capture("s")
+                assert isinstance(failed.failure(), StorageFailure)
 
         async with opened_capture(storage, clock) as service:
             or_raise(await service.resume_capture("s"))
@@ -106,7 +109,8 @@ class TestRecoveryThatEndsEarly:
     ) -> None:
         storage.fail("store_raw_data", within="metadata.json", when="after")
         async with crashing_capture(storage, clock) as dying:
-            assert (await dying.start_capture(CONFIG)).failure()
+            failed = await dying.start_capture(CONFIG)
+            assert isinstance(failed.failure(), StorageFailure)
 
         async with opened_capture(storage, clock) as service:
             or_raise(await service.resume_capture("s"))

@@ -106,7 +106,7 @@ class Publisher:
             haste = self._haste
             async with self._slots:
                 stored = await parcel.segment.publish(self._storage)
-            if isinstance(stored, Failure) and isinstance(stored.failure(), SourceUnreadable):
+            if isinstance(stored, Failure):
                 stored = await self._whereabouts(parcel.segment.key, stored.failure())
             if isinstance(stored, Success):
                 parcel.error = None
@@ -122,18 +122,19 @@ class Publisher:
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
     async def _whereabouts(
-        self, key: str, unreadable: SourceUnreadable
+        self, key: str, error: StorageError
     ) -> Outcome[StoredObject, StorageError]:
-        """Look where a segment is whose file cannot be read.
+        """Look in the store for a segment whose file is gone.
 
-        An attempt that failed may have moved it into the store all the same.
+        An attempt that failed may have moved it there all the same.
 
         Fails with:
-            SourceUnreadable: the file is there, and may be readable soon.
-            ObjectNotFound: the segment is nowhere.
+            StorageError: the segment is not published; ObjectNotFound: it is nowhere.
         """
-        is_there = await anyio.to_thread.run_sync(os.path.lexists, unreadable.path)
-        return Failure(unreadable) if is_there else await self._storage.head(key)
+        if not isinstance(error, SourceUnreadable):
+            return Failure(error)
+        is_there = await anyio.to_thread.run_sync(os.path.lexists, error.path)
+        return Failure(error) if is_there else await self._storage.head(key)
 
     def _note(self, parcel: _Parcel, error: StorageError) -> None:
         if type(error) is not type(parcel.error):
