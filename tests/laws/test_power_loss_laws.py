@@ -20,6 +20,7 @@ from otlp_capture.layer import open_runtime
 from otlp_capture.otlp import SIGNALS
 from otlp_capture.result import or_raise
 from otlp_capture.sessions import SessionNotFound, load_session
+from otlp_capture.spool.claims import claim
 from otlp_capture.storage import S3Storage, S3StorageTag, local_storage
 from tests.captures import crashing_capture, held, opened_capture, recounted
 from tests.clocks import HANGS_AFTER_S, VirtualClock, settled
@@ -159,6 +160,18 @@ class TestPowerLoss:
             plant(tree, folder)
             with never_synced():
                 bounded(recover(folder))
+
+    def test_a_folder_is_claimed_for_good_though_who_made_it_died_at_once(
+        self, tmp_path: Path
+    ) -> None:
+        disk = Disk(tmp_path)
+        with disk.watched():
+            os.mkdir(tmp_path / "s")  # noqa: PTH102 - it is what is watched
+            claimed = claim(tmp_path / "s", "s")
+            assert claimed is not None
+            claimed.release()
+
+        assert "s" in tree_after(disk.effects, min, lambda: "lost")
 
 
 class TestTheModel:

@@ -118,10 +118,9 @@ def claim(folder: Path, session_id: str) -> SpoolClaim | None:
 
 
 def _make(folder: Path) -> None:
-    try:
+    with contextlib.suppress(FileExistsError):
         folder.mkdir()
-    except FileExistsError:
-        return
+    # Also where it was there: who made it may have died before this.
     sync_folder(folder.parent)
 
 
