@@ -7,11 +7,11 @@ from pathlib import Path
 import attrs
 import pytest
 
-from otlp_capture.capture import StorageFailure
+from otlp_capture.capture import CaptureSettings, StorageFailure
 from otlp_capture.clock import moment
 from otlp_capture.layer import open_runtime
 from otlp_capture.result import or_raise
-from otlp_capture.sessions import load_session, save_session
+from otlp_capture.sessions import discard_session, load_session, save_session
 from otlp_capture.spool import open_spool
 from otlp_capture.storage import S3StorageTag, local_storage
 from tests.captures import (
@@ -114,3 +114,20 @@ class TestRecoveryThatEndsEarly:
 
         async with opened_capture(storage, clock) as service:
             or_raise(await service.resume_capture("s"))
+
+
+class TestSetAside:
+    async def test_what_belongs_to_no_session_any_more_takes_no_room(
+        self, storage: FaultyStorage, clock: VirtualClock
+    ) -> None:
+        await left_behind(storage, clock)
+        or_raise(await discard_session(storage, "s"))
+        settings = CaptureSettings(spool_budget_bytes=500)
+
+        async with opened_capture(storage, clock, settings) as service:
+            or_raise(await service.start_capture(CONFIG))
+            for _ in range(3):
+                await keep(service, LOGS, "logs")
+            stopped = or_raise(await service.stop_capture("s"))
+
+        assert 300 < stopped.total_size_bytes < 500

@@ -1,7 +1,7 @@
 """What a capture service has in the spool: claimed by session, and recovered where others died."""
 
 import logging
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -277,7 +277,12 @@ class Spooling:
         if isinstance(moved, Failure):
             return moved
         aside = moved.unwrap()
+        self.budget.give_back(await anyio.to_thread.run_sync(_size_bytes, aside))
         return Success(Recovered(place.claim.session_id, quarantined=aside, is_over=True))
+
+
+def _size_bytes(paths: Iterable[Path]) -> int:
+    return sum(path.lstat().st_size for path in paths)
 
 
 def describe(found: Recovered) -> str:
