@@ -46,7 +46,7 @@ class Writing:
     claim: SpoolClaim
     budget: SpoolBudget
     kept: list[Frame]
-    published: list[SegmentIndex | None]
+    published: list[SegmentIndex]
 
     @property
     def files(self) -> dict[str, bytes]:
@@ -61,7 +61,7 @@ async def writing(
     """Write into a spool for the time of an `async with`; the writer is cut off at its end."""
     claim = or_raise(SpoolFolder(folder).claim("s"))
     assert claim is not None
-    budget, kept, published = SpoolBudget(limit_bytes), list[Frame](), list[SegmentIndex | None]()
+    budget, kept, published = SpoolBudget(limit_bytes), list[Frame](), list[SegmentIndex]()
     async with anyio.create_task_group() as tasks:
         writer = SpoolWriter(
             Publisher(storage, tasks, clock, budget, published.append),

@@ -97,6 +97,7 @@ def test_only_who_is_unavailable_asks_to_return() -> None:
 
     assert asking == {
         "Overloaded",
+        "SessionAlreadyActive",
         "SessionNotFound",
         "StorageFailure",
         "TooManyConnections",

@@ -279,10 +279,8 @@ class Recording:
         if self._ending is None and self._is_full_with(0):
             self._tasks.start_soon(self._end, "maxSize")
 
-    def _published(self, segment: SegmentIndex | None) -> None:
-        # One whose index is not certain is read when the session ends.
-        if segment is not None:
-            self._segments[segment.key] = segment
+    def _published(self, segment: SegmentIndex) -> None:
+        self._segments[segment.key] = segment
 
     def _give_up(self, error: SessionTakenOver) -> None:
         self._ending = error

@@ -37,7 +37,7 @@ class _Parcel:
     """A sealed segment, and how it fares."""
 
     segment: SealedSegment
-    index: SegmentIndex | None
+    index: SegmentIndex
     attempts: int = 0
     error: StorageError | None = None
     is_over: bool = False
@@ -52,7 +52,7 @@ class Publisher:
         tasks: owns the work.
         clock: tells when to try again.
         budget: what a published segment returns its room to.
-        published: told of each segment that is in the store; None where its index must be read.
+        published: told of each segment that is in the store.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Publisher:
         tasks: TaskGroup,
         clock: Clock,
         budget: SpoolBudget,
-        published: Callable[[SegmentIndex | None], None],
+        published: Callable[[SegmentIndex], None],
     ) -> None:
         self._storage, self._tasks, self._clock = storage, tasks, clock
         self._budget, self._published = budget, published
@@ -70,8 +70,8 @@ class Publisher:
         self._haste = anyio.Event()
         self._is_closed = False
 
-    def put(self, segment: SealedSegment, index: SegmentIndex | None) -> None:
-        """Begin to publish a segment; *index* is what it holds, where that is certain."""
+    def put(self, segment: SealedSegment, index: SegmentIndex) -> None:
+        """Begin to publish a segment; *index* is what it holds."""
         parcel = _Parcel(segment, index)
         self._parcels.add(parcel)
         if self._is_closed:

@@ -55,8 +55,8 @@ class SpoolSegment(SealedSegment, Protocol):
         """
         ...
 
-    def seal(self) -> SegmentIndex | None:
-        """End the growth; None where the segment may hold more than was acknowledged.
+    def seal(self) -> SegmentIndex:
+        """End the growth, and say what was acknowledged.
 
         Blocks.
         """
@@ -66,8 +66,8 @@ class SpoolSegment(SealedSegment, Protocol):
 class Destination(Protocol):
     """Where sealed segments go."""
 
-    def put(self, segment: SealedSegment, index: SegmentIndex | None) -> None:
-        """Take a segment over; *index* is what it holds, where that is certain."""
+    def put(self, segment: SealedSegment, index: SegmentIndex) -> None:
+        """Take a segment over; *index* is what it holds."""
         ...
 
     async def hurry(self) -> Outcome[None, StorageError]:

@@ -82,13 +82,9 @@ class Shelf(SpoolBudget):
             self._drop(self._shelved.popleft())
         return True
 
-    def put(self, segment: SealedSegment, index: SegmentIndex | None) -> None:
+    def put(self, segment: SealedSegment, index: SegmentIndex) -> None:
         """Keep a segment from now on."""
         segment.close()
-        if index is None:
-            _log.error("%s may hold more than was acknowledged: it is left out", segment.key)
-            self.give_back(segment.size_bytes)
-            return
         self.keep([Shelved(self._claim.folder / spool_name(index.key), index)])
 
     def keep(self, segments: Iterable[Shelved]) -> None:

@@ -144,7 +144,7 @@ class SpoolWriter:
     async def _settle_next(self) -> None:
         commit, self._next = self._next, _Commit()
         due, self._due = self._due, set()
-        ended: list[tuple[SpoolSegment, SegmentIndex | None]] = []
+        ended: list[tuple[SpoolSegment, SegmentIndex]] = []
         try:
             if commit.frames or commit.seals_all or due:
                 await anyio.to_thread.run_sync(self._keep, commit, due, ended)
@@ -173,7 +173,7 @@ class SpoolWriter:
         self,
         commit: _Commit,
         due: set[SpoolSegment],
-        ended: list[tuple[SpoolSegment, SegmentIndex | None]],
+        ended: list[tuple[SpoolSegment, SegmentIndex]],
     ) -> None:
         """Lay frames into the segments of their signals, and end segments. Blocks."""
         places: dict[Signal, list[int]] = {}

@@ -178,19 +178,19 @@ class TestADiskThatFails:
         assert synced[0] == synced[1]
         assert synced[2] == synced[3] != synced[0]
 
-    async def test_a_file_that_cannot_be_cut_is_read_when_the_session_ends(
+    async def test_a_file_that_cannot_be_cut_is_cut_before_it_is_published(
         self, storage: FaultyStorage, clock: VirtualClock, tmp_path: Path, calls: SystemCalls
     ) -> None:
         async with writing(storage, tmp_path, clock) as at_work:
-            or_raise(await at_work.writer.append(new_frame(0)))
+            kept: KeptFrame = or_raise(await at_work.writer.append(new_frame(0)))
             calls.fail("fdatasync", BROKEN)
-            calls.fail("ftruncate", BROKEN)
+            calls.fail("ftruncate", BROKEN, BROKEN)
             assert isinstance(await at_work.writer.append(new_frame(1)), Failure)
+            assert isinstance(await at_work.writer.drain(), Failure)
             or_raise(await at_work.writer.drain())
 
-            (content,) = (await content_of(storage)).values()
-            assert content.startswith(new_frame(0).member)
-            assert at_work.published == [None]
+            assert await content_of(storage) == {kept.key: new_frame(0).member}
+            assert [[*index.frames] for index in at_work.published] == [[kept.frame]]
 
     async def test_a_file_that_holds_nothing_is_removed(
         self, storage: FaultyStorage, clock: VirtualClock, tmp_path: Path, calls: SystemCalls
@@ -238,7 +238,6 @@ class TestPublishing:
             assert await content_of(storage) == {kept.key: new_frame(0).member}
             assert at_work.files == {}
             (index,) = at_work.published
-            assert index is not None
             assert (index.key, [*index.frames]) == (kept.key, [kept.frame])
 
     async def test_a_segment_is_published_at_its_size(
