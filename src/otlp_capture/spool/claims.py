@@ -12,7 +12,8 @@ from typing import Final
 
 import attrs
 
-_OWNER: Final = "owner"
+OWNER: Final = "owner"
+"""The file in a folder that is locked by who has it."""
 _ID_BYTES: Final = 32
 
 
@@ -37,7 +38,7 @@ class SpoolClaim:
 
     def names(self) -> list[str]:
         """Return the names of all files in it but our own, sorted."""
-        return sorted(path.name for path in self.folder.iterdir() if path.name != _OWNER)
+        return sorted(path.name for path in self.folder.iterdir() if path.name != OWNER)
 
     @property
     def is_inherited(self) -> bool:
@@ -80,7 +81,7 @@ class SpoolClaim:
         try:
             if not self.names():
                 # The owner's file first: who waits for its lock sees that it is gone.
-                (self.folder / _OWNER).unlink(missing_ok=True)
+                (self.folder / OWNER).unlink(missing_ok=True)
                 with contextlib.suppress(OSError):
                     self.folder.rmdir()
         finally:
@@ -96,7 +97,7 @@ def claim(folder: Path, session_id: str) -> SpoolClaim | None:
     while True:
         _make(folder)
         try:
-            descriptor = os.open(folder / _OWNER, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            descriptor = os.open(folder / OWNER, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         except FileNotFoundError:
             continue
         try:
@@ -107,7 +108,7 @@ def claim(folder: Path, session_id: str) -> SpoolClaim | None:
         except BaseException:
             os.close(descriptor)
             raise
-        if _is_still(descriptor, folder / _OWNER):
+        if _is_still(descriptor, folder / OWNER):
             written = os.pread(descriptor, 2 * _ID_BYTES, 0).decode(errors="replace")
             last, following = written[:_ID_BYTES].strip(), written[_ID_BYTES:].strip()
             recorder_id = uuid.uuid4().hex

@@ -19,7 +19,7 @@ import attrs
 
 from otlp_capture.result import Failure, Outcome, Success
 from otlp_capture.sessions import check_session_id
-from otlp_capture.spool.claims import SpoolClaim, claim
+from otlp_capture.spool.claims import OWNER, SpoolClaim, claim
 from otlp_capture.storage import S3Storage, StorageError, local_error, make_root
 
 
@@ -62,11 +62,12 @@ class SpoolFolder:
         return [name for name in names if isinstance(check_session_id(name), Success)]
 
     def size_bytes(self) -> int:
-        """Return how much lies in the folders of all sessions."""
+        """Return how much waits in the folders of all sessions."""
         return sum(
             entry.stat(follow_symlinks=False).st_size
             for session_id in self.session_ids()
             for entry in _entries(self.segments / session_id)
+            if entry.name != OWNER
         )
 
     def claim_ring(self, name: str) -> Outcome[SpoolClaim | None, StorageError]:

@@ -76,7 +76,7 @@ class SpoolWriter:
         self._woken, self._aging = anyio.Event(), anyio.Event()
         self._ages = deque[tuple[int, SpoolSegment]]()
         self._due: set[SpoolSegment] = set()
-        self._is_closed = False
+        self._is_closed = self._is_over = False
         tasks.start_soon(self._work)
         tasks.start_soon(self._keep_time)
         self.unsettled_bytes = 0
@@ -108,7 +108,7 @@ class SpoolWriter:
         Fails with:
             StorageError: something is not published yet. It stays in the spool, and is tried again.
         """
-        if not self._is_closed:
+        if not self._is_over:
             commit = self._next
             commit.seals_all = True
             self._woken.set()
@@ -116,13 +116,14 @@ class SpoolWriter:
         return await self._sealed.hurry()
 
     async def close(self) -> Outcome[None, StorageError]:
-        """Take no more, and publish what can be published.
+        """Take no more, publish what can be published, and let go of the rest.
 
         Fails with:
             StorageError: something is not published; it stays in the spool.
         """
-        drained = await self.drain()
         self._is_closed = True
+        drained = await self.drain()
+        self._sealed.close()
         return drained
 
     async def _work(self) -> None:
@@ -134,7 +135,7 @@ class SpoolWriter:
                 with anyio.CancelScope(shield=True):
                     await self._settle_next()
         finally:
-            self._is_closed = True
+            self._is_closed = self._is_over = True
             self._finish(self._next)
             self._sealed.close()
             for segment in self._open.values():

@@ -11,6 +11,7 @@ from returns.result import Failure, Success
 
 from otlp_capture.result import or_raise
 from otlp_capture.sessions import KeptFrame, NewFrame
+from otlp_capture.spool import SpoolFolder, publish_leftovers
 from otlp_capture.storage import S3Storage, StorageFault, StorageFull
 from tests.clocks import VirtualClock, settled
 from tests.faulty_storage import FaultyStorage
@@ -123,6 +124,24 @@ class TestAcknowledging:
 
         assert isinstance(outcome.failure(), StorageFault)
         assert at_work.budget.used_bytes == 0
+
+    async def test_a_writer_that_closes_takes_no_more_and_lets_go(
+        self, storage: FaultyStorage, clock: VirtualClock, tmp_path: Path
+    ) -> None:
+        storage.fail("publish_file", times=9)
+        async with writing(storage, tmp_path, clock) as at_work, anyio.create_task_group() as tasks:
+            or_raise(await at_work.writer.append(new_frame(0)))
+            is_free = storage.hold("/raw/")
+            tasks.start_soon(at_work.writer.close)
+            await settled()
+            late = await at_work.writer.append(new_frame(1))
+            is_free.set()
+            await settled()
+
+            assert isinstance(late.failure(), StorageFault)
+            found = await publish_leftovers(storage, SpoolFolder(tmp_path), at_work.claim)
+            assert found == Failure(storage.error), "nobody holds the file any more"
+            assert [*at_work.files.values()] == [new_frame(0).member]
 
 
 class TestADiskThatFails:
