@@ -15,6 +15,7 @@ from otlp_capture.sessions import (
     SessionTakenOver,
 )
 from otlp_capture.storage import StorageError
+from otlp_capture.upkeep import SessionBeingDeleted
 
 
 @attrs.frozen
@@ -150,6 +151,7 @@ CaptureError: TypeAlias = (
     | SessionAlreadyActive
     | SessionTakenOver
     | SessionEnded
+    | SessionBeingDeleted
     | SignalNotEnabled
     | MetadataCorrupted
     | StorageFailure

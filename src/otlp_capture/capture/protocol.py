@@ -39,6 +39,7 @@ class OtlpCaptureService(Protocol):
         Fails with:
             InvalidSessionId, SessionNotFound, MetadataCorrupted: there is no such session.
             SessionEnded: it is not active.
+            SessionBeingDeleted: its deletion was begun.
             SessionAlreadyActive: it had a checkpoint in the last 60 s, or is recorded here.
             SessionTakenOver: another process was faster.
             StorageFailure: the store did not answer well.

@@ -37,11 +37,12 @@ from otlp_capture.capture.spooling import (
     SpoolPlace,
     given_up,
 )
-from otlp_capture.clock import Clock, ClockTag, moment, unix_nano
+from otlp_capture.clock import Clock, ClockTag, moment
 from otlp_capture.layer import Layer, Scope, scoped
 from otlp_capture.otlp import Encoding, Signal
 from otlp_capture.result import Failure, Outcome, Success
 from otlp_capture.sessions import (
+    ORPHANED_NS,
     CaptureSessionMetadata,
     Headers,
     SessionAlreadyExists,
@@ -52,6 +53,7 @@ from otlp_capture.sessions import (
     check_session_id,
     counted,
     create_session,
+    idle_ns,
     index_session,
     list_sessions,
     load_session,
@@ -61,10 +63,10 @@ from otlp_capture.sessions import (
 )
 from otlp_capture.spool import Recovered
 from otlp_capture.storage import S3Storage, S3StorageTag, StorageError
+from otlp_capture.upkeep import SessionBeingDeleted
 
 _log = logging.getLogger(__name__)
 
-_ORPHANED_NS: Final = 60_000_000_000
 _CLOSES_WITHIN_S: Final = 60.0
 _WORKERS: Final = 4
 """Each may hold a request of the largest size several times over."""
@@ -289,12 +291,7 @@ class _CaptureService:
         metadata = loaded.unwrap().metadata
         if metadata.status != "active":
             return SessionEnded(session_id, metadata.end_reason or metadata.status)
-        return SessionAlreadyActive(session_id, self._idle_ns(metadata) / 1e9)
-
-    def _idle_ns(self, metadata: CaptureSessionMetadata) -> int:
-        """How long ago somebody who records the session has said so."""
-        said = unix_nano(metadata.last_checkpoint_time or metadata.start_time)
-        return max(self._clock.time_ns() - said, 0)
+        return SessionAlreadyActive(session_id, idle_ns(metadata, self._clock.time_ns()) / 1e9)
 
     def _record(
         self,
@@ -350,9 +347,11 @@ class _CaptureService:
         metadata = loaded.unwrap().metadata
         if metadata.status != "active":
             return Failure(SessionEnded(session_id, metadata.end_reason or metadata.status))
-        idle_ns = self._idle_ns(metadata)
-        if idle_ns < _ORPHANED_NS and not _died_here(metadata, place):
-            return Failure(SessionAlreadyActive(session_id, idle_ns / 1e9))
+        if metadata.deleting_since is not None:
+            return Failure(SessionBeingDeleted(session_id))
+        silent_ns = idle_ns(metadata, self._clock.time_ns())
+        if silent_ns < ORPHANED_NS and not _died_here(metadata, place):
+            return Failure(SessionAlreadyActive(session_id, silent_ns / 1e9))
         if place is not None:
             published = await self._spooling.publish(place)
             if isinstance(published, Failure):

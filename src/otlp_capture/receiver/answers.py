@@ -44,6 +44,7 @@ from otlp_capture.sessions import (
     SessionNotFound,
     SessionTakenOver,
 )
+from otlp_capture.upkeep import SessionBeingDeleted
 
 _INVALID_ARGUMENT, _DEADLINE_EXCEEDED, _NOT_FOUND, _RESOURCE_EXHAUSTED = 3, 4, 5, 8
 _FAILED_PRECONDITION, _UNIMPLEMENTED, _INTERNAL, _UNAVAILABLE = 9, 12, 13, 14
@@ -316,6 +317,7 @@ def answer_to(refusal: Refusal) -> tuple[HTTPStatus, int]:
             return HTTPStatus.INTERNAL_SERVER_ERROR, _INTERNAL
         case (
             SessionEnded()
+            | SessionBeingDeleted()
             | SessionTakenOver()
             | SessionAlreadyExists()
             | InvalidSessionId()

@@ -66,6 +66,8 @@ from otlp_capture.sessions.metadata import SessionStatus as SessionStatus
 from otlp_capture.sessions.metadata import decode_metadata as decode_metadata
 from otlp_capture.sessions.metadata import encode_metadata as encode_metadata
 from otlp_capture.sessions.metadata import metadata_document as metadata_document
+from otlp_capture.sessions.ownership import ORPHANED_NS as ORPHANED_NS
+from otlp_capture.sessions.ownership import idle_ns as idle_ns
 from otlp_capture.sessions.reader import ReadError as ReadError
 from otlp_capture.sessions.reader import RequestReader as RequestReader
 from otlp_capture.sessions.reader import StoredRequest as StoredRequest
@@ -83,6 +85,7 @@ __all__ = [
     "DEFAULT_LINGER_S",
     "DEFAULT_SEGMENT_BYTES",
     "MAX_HEADER_BYTES",
+    "ORPHANED_NS",
     "SESSIONS",
     "STORED_LIMITS",
     "Arrival",
@@ -136,6 +139,7 @@ __all__ = [
     "frame_headers",
     "has_facts",
     "header_bytes",
+    "idle_ns",
     "in_order",
     "index_frames",
     "index_segment",

@@ -1,14 +1,15 @@
 """A session's manifest and counters made anew from its segments."""
 
 from collections.abc import Callable, Mapping
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 import anyio.to_thread
 import attrs
 
-from otlp_capture.clock import Clock, unix_nano
+from otlp_capture.clock import Clock
 from otlp_capture.result import Failure, Outcome, Success
 from otlp_capture.sessions import (
+    ORPHANED_NS,
     CaptureSessionMetadata,
     LoadError,
     SegmentIndex,
@@ -17,6 +18,7 @@ from otlp_capture.sessions import (
     counted,
     decode_manifest,
     encode_manifest,
+    idle_ns,
     load_session,
     manifest_key,
     uncounted,
@@ -34,8 +36,6 @@ from otlp_capture.upkeep.findings import Findings, FindingsLog
 from otlp_capture.upkeep.segments import inspect_segment
 
 ReindexError: TypeAlias = LoadError | SessionRecorded | SessionBeingDeleted | SessionChanged
-
-_ORPHANED_NS: Final = 60_000_000_000
 
 
 @attrs.frozen(kw_only=True)
@@ -114,10 +114,9 @@ def _refusal(
 ) -> SessionRecorded | SessionBeingDeleted | None:
     if metadata.deleting_since is not None:
         return SessionBeingDeleted(metadata.session_id)
-    said = unix_nano(metadata.last_checkpoint_time or metadata.start_time)
-    idle_ns = max(now_ns - said, 0)
-    if metadata.status == "active" and idle_ns < _ORPHANED_NS:
-        return SessionRecorded(metadata.session_id, idle_ns / 1e9)
+    silent_ns = idle_ns(metadata, now_ns)
+    if metadata.status == "active" and silent_ns < ORPHANED_NS:
+        return SessionRecorded(metadata.session_id, silent_ns / 1e9)
     return None
 
 

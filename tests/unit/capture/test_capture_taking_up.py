@@ -19,7 +19,10 @@ from otlp_capture.sessions import (
     SessionNotFound,
     SessionTakenOver,
     discard_session,
+    load_session,
+    save_session,
 )
+from otlp_capture.upkeep import SessionBeingDeleted
 from tests.captures import (
     CONFIG,
     LOGS,
@@ -34,6 +37,21 @@ from tests.clocks import START, VirtualClock, settled
 from tests.faulty_storage import FaultyStorage
 
 pytestmark = pytest.mark.anyio
+
+
+async def test_a_session_whose_deletion_was_begun_is_not_taken_up(
+    storage: FaultyStorage, clock: VirtualClock
+) -> None:
+    async with crashing_capture(storage, clock) as crashed:
+        or_raise(await crashed.start_capture(CONFIG))
+    loaded = or_raise(await load_session(storage, "s"))
+    begun = attrs.evolve(loaded.metadata, deleting_since=loaded.metadata.start_time)
+    or_raise(await save_session(storage, begun, loaded.etag))
+    await clock.advance(60)
+
+    async with opened_capture(storage, clock) as capture:
+        assert await capture.resume_capture("s") == Failure(SessionBeingDeleted("s"))
+        assert await capture.stop_capture("s") == Failure(SessionBeingDeleted("s"))
 
 
 class TestTakingUp:
