@@ -6,6 +6,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Final
 
+import attrs
 import typer
 from rich.console import Console
 
@@ -14,6 +15,7 @@ from benchmarks.gzip_members import compressing, inflating
 from benchmarks.harness import QUICK, THOROUGH, Case, Effort, Measured, measure
 from benchmarks.intake import taking_in
 from benchmarks.json_text import decoding, encoding
+from benchmarks.receiving import as_rows, compare, print_compared, print_soaked, soak
 from benchmarks.redaction import redacting
 from benchmarks.report import as_document, describe_memory, introduce, print_subjects
 from benchmarks.requests import Sample, large_samples, small_sample
@@ -45,10 +47,17 @@ SUBJECTS: Final[dict[str, _Cases]] = {
 """What can be measured: from samples, and a directory to make stores in, to cases."""
 
 
+RECEIVE, SOAK = "receive", "soak"
+NAMES: Final = (*SUBJECTS, RECEIVE, SOAK)
+"""All subjects: those above, and a receiver in a process of its own, under load."""
+
+_QUICK_GIGABYTES: Final = 0.2
+
+
 def _known(names: list[str] | None) -> list[str]:
     for name in names or []:
-        if name not in SUBJECTS:
-            raise typer.BadParameter(f"{name!r} is none of {', '.join(SUBJECTS)}")
+        if name not in NAMES:
+            raise typer.BadParameter(f"{name!r} is none of {', '.join(NAMES)}")
     return names or []
 
 
@@ -59,7 +68,7 @@ def benchmark(
         typer.Option(
             metavar="NAME",
             callback=_known,
-            help=f"Measure this subject; may repeat. One of: {', '.join(SUBJECTS)}.",
+            help=f"Measure this subject; may repeat. One of: {', '.join(NAMES)}.",
         ),
     ] = None,
     quick: Annotated[
@@ -88,6 +97,9 @@ def benchmark(
             help="Where stores are made, and removed. Without it: where temporary files go.",
         ),
     ] = None,
+    gigabytes: Annotated[
+        float, typer.Option(min=0.01, help="How much passes through a receiver in the soak.")
+    ] = 10.0,
 ) -> None:
     """Measure how fast the library is, beside references that the same run measures."""
     console = Console(highlight=False)
@@ -106,8 +118,20 @@ def benchmark(
         every += measured
         if not as_json:
             print_subjects(Console(highlight=False, width=_ANY_WIDTH), measured)
+    wide = Console(highlight=False, width=_ANY_WIDTH)
+    document = as_document(every)
+    if not only or RECEIVE in only:
+        compared = compare(directory, quick=quick)
+        document["receive"] = as_rows(compared)
+        if not as_json:
+            print_compared(wide, compared)
+    if not only or SOAK in only:
+        soaked = soak(directory, _QUICK_GIGABYTES if quick else gigabytes)
+        document["soak"] = attrs.asdict(soaked)
+        if not as_json:
+            print_soaked(wide, soaked)
     if as_json:
-        console.out(json.dumps(as_document(every), indent=2))
+        console.out(json.dumps(document, indent=2))
     else:
         console.print(describe_memory(), soft_wrap=True)
     if check and not all(each.meets_ratio for each in every):
