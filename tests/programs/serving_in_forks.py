@@ -14,6 +14,7 @@ import os
 import signal
 import socket
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -39,12 +40,15 @@ from otlp_capture.storage import storage_from_url
 if os.environ.get("SERVES_S3"):
     import aiobotocore.session  # noqa: F401 - the same
 
-# Not written to, so that the calls that write are those of the service.
-CHANNEL = socket.socket(fileno=1)
+
+@cache
+def channel() -> socket.socket:
+    """Return standard output, which is sent to: the calls that write are those of the service."""
+    return socket.socket(fileno=1)
 
 
 def say(**fields: Any) -> None:
-    CHANNEL.sendall(json.dumps(fields).encode() + b"\n")
+    channel().sendall(json.dumps(fields).encode() + b"\n")
 
 
 async def serve(life: dict[str, Any]) -> None:
