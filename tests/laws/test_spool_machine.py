@@ -31,11 +31,10 @@ from otlp_capture.result import or_raise
 from otlp_capture.sessions import (
     SessionAlreadyExists,
     SessionNotFound,
-    discard_session,
     load_session,
-    recount_session,
 )
 from otlp_capture.storage import S3StorageTag, local_storage
+from otlp_capture.upkeep import delete_session, reindex_session
 from tests.captures import crashing_capture, held, recounted
 from tests.clocks import HANGS_AFTER_S, VirtualClock, settled
 from tests.disks import never_synced, scratch
@@ -199,18 +198,19 @@ class SpooledSession(RuleBasedStateMachine):
 
     @precondition(lambda self: self.model.has_ended and self.model.is_there)
     @rule()
-    def it_is_counted_anew(self) -> None:
+    def it_is_indexed_anew(self) -> None:
         stored = or_raise(self.run(load_session(self.storage, "s")))
 
-        again = or_raise(self.run(recount_session(self.storage, stored)))
+        report = or_raise(self.run(reindex_session(self.storage, self.clock, "s")))
 
-        assert again.metadata == stored.metadata
+        assert (report.counters, report.damaged_segments) == ({}, 0)
+        assert report.metadata == stored.metadata
         self.check()
 
     @precondition(lambda self: self.model.is_there and not self.model.is_recorded)
     @rule()
     def it_is_deleted(self) -> None:
-        or_raise(self.run(discard_session(self.storage, "s")))
+        or_raise(self.run(delete_session(self.storage, self.clock, "s", force=True)))
         self.model = Model(is_there=False, is_recorded=False)
 
     def check(self) -> None:
