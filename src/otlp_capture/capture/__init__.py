@@ -15,6 +15,7 @@ from otlp_capture.capture.model import CaptureConfig as CaptureConfig
 from otlp_capture.capture.model import CapturedDataReference as CapturedDataReference
 from otlp_capture.capture.model import CaptureSettings as CaptureSettings
 from otlp_capture.capture.model import Durability as Durability
+from otlp_capture.capture.model import SpoolStatus as SpoolStatus
 from otlp_capture.capture.protocol import OtlpCaptureService as OtlpCaptureService
 from otlp_capture.capture.protocol import OtlpCaptureServiceTag as OtlpCaptureServiceTag
 from otlp_capture.capture.ring import RingConfig as RingConfig
@@ -38,6 +39,7 @@ __all__ = [
     "SessionAlreadyActive",
     "SessionEnded",
     "SignalNotEnabled",
+    "SpoolStatus",
     "StorageFailure",
     "UnsupportedContentEncoding",
     "Witness",

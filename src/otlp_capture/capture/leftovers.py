@@ -7,9 +7,11 @@ import anyio
 import anyio.to_thread
 
 from otlp_capture.capture.errors import CaptureError, StorageFailure, capture_error
-from otlp_capture.capture.spooling import HeldElsewhere, Spooling, given_up
+from otlp_capture.capture.spooling import HeldElsewhere, Spooling, SpoolPlace, given_up
 from otlp_capture.result import Failure, Outcome, Success
+from otlp_capture.sessions import LoadError, SessionTakenOver
 from otlp_capture.spool import Recovered
+from otlp_capture.telemetry import Telemetry
 
 _log = logging.getLogger(__name__)
 
@@ -21,6 +23,7 @@ class Leftovers:
         spooling: the spool.
         opening: returns what keeps two openings of one session apart.
         is_recorded: tells whether this process records a session.
+        telemetry: told of each session whose leftovers are seen to.
     """
 
     def __init__(
@@ -28,9 +31,10 @@ class Leftovers:
         spooling: Spooling,
         opening: Callable[[str], anyio.Lock],
         is_recorded: Callable[[str], bool],
+        telemetry: Telemetry,
     ) -> None:
         self._spooling, self._opening, self._is_recorded = spooling, opening, is_recorded
-        self._is_done = False
+        self._telemetry, self._is_done = telemetry, False
 
     async def recover_once(self) -> None:
         """See to all of them, once in the life of a service; the log says what stays."""
@@ -71,9 +75,14 @@ class Leftovers:
             if place is None:
                 return None
             async with given_up(place) as ending:
-                recovered = await self._spooling.recover(place)
+                recovered = await self._recover(place)
                 if isinstance(recovered, Success) and recovered.unwrap().is_over:
                     ending.removes = True
         if isinstance(recovered, Failure):
             return Failure(capture_error(session_id, recovered.failure()))
         return recovered
+
+    async def _recover(self, place: SpoolPlace) -> Outcome[Recovered, LoadError | SessionTakenOver]:
+        about = {"session.id": place.claim.session_id}
+        with self._telemetry.operation("recover_leftovers", about) as concluded:
+            return concluded(await self._spooling.recover(place))

@@ -25,6 +25,7 @@ from otlp_capture.spool import (
     DEFAULT_PUBLISH_AFTER_S,
     DEFAULT_PUBLISH_BYTES,
 )
+from otlp_capture.telemetry import SILENT, Telemetry
 
 Durability: TypeAlias = Literal["spool", "object", "memory"]
 """What keeps a request when it is acknowledged."""
@@ -153,6 +154,8 @@ class CaptureSettings:
         checkpoint_interval_s: how often metadata are written while requests arrive, in seconds.
         idle_checkpoint_interval_s: how often while none does.
         redaction: what takes out of every request what must not be stored.
+        telemetry: what is told of the service's own work; it must not export into a session of
+            this service.
     """
 
     linger_s: float = DEFAULT_LINGER_S
@@ -166,6 +169,7 @@ class CaptureSettings:
     checkpoint_interval_s: float = 10.0
     idle_checkpoint_interval_s: float = 30.0
     redaction: Redactor | None = None
+    telemetry: Telemetry = SILENT
 
 
 DEFAULT_SETTINGS: Final = CaptureSettings()
@@ -202,6 +206,25 @@ def check_settings(settings: CaptureSettings) -> Outcome[CaptureSettings, Invali
             allowed = f"it is 1 to {most:,}, which is what readers of a session take"
             return Failure(InvalidConfig(field, value, allowed))
     return Success(settings)
+
+
+@attrs.frozen
+class SpoolStatus:
+    """How the spool of a service stands.
+
+    Attributes:
+        used_bytes: what all sessions have in it, what is on its way included.
+        limit_bytes: what they may have.
+        failing_segments: how many segments could not be published yet, and are tried again.
+        failing_s: for how long that has been so, in seconds; None where it is not.
+        last_error: why, in a sentence.
+    """
+
+    used_bytes: int
+    limit_bytes: int
+    failing_segments: int = 0
+    failing_s: float | None = None
+    last_error: str | None = None
 
 
 @attrs.frozen

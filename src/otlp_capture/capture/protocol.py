@@ -4,7 +4,7 @@ from typing import Final, Protocol, runtime_checkable
 
 from otlp_capture.capture.errors import CaptureError
 from otlp_capture.capture.intake import Witness
-from otlp_capture.capture.model import CaptureConfig, CapturedDataReference
+from otlp_capture.capture.model import CaptureConfig, CapturedDataReference, SpoolStatus
 from otlp_capture.capture.ring import RingConfig, RingStatus
 from otlp_capture.layer import Tag
 from otlp_capture.otlp import Encoding, Signal
@@ -160,6 +160,10 @@ class OtlpCaptureService(Protocol):
         Fails with:
             SessionNotFound: there is no such ring.
         """
+        ...
+
+    def get_spool_status(self) -> SpoolStatus:
+        """Return how full the spool is, and whether what is in it gets into the store."""
         ...
 
     async def get_capture_status(

@@ -101,7 +101,15 @@ class Recording:
         self._background = anyio.CancelScope()
         self._durability = durability(settings, place)
         self._budget = SpoolBudget(settings.spool_budget_bytes) if place is None else place.budget
-        self._publisher = Publisher(storage, tasks, clock, self._budget, self._published)
+        self._publisher = Publisher(
+            storage,
+            tasks,
+            clock,
+            self._budget,
+            self._published,
+            health=None if place is None else place.health,
+            telemetry=settings.telemetry,
+        )
         self._writer = self._open_writer()
         self._saved_requests = self._metadata.captured_requests
         self._saved_at_ns = clock.monotonic_ns()
@@ -272,6 +280,7 @@ class Recording:
             self._kept,
             seal_after_s=settings.publish_after_s,
             seal_bytes=settings.publish_bytes,
+            telemetry=settings.telemetry,
         )
 
     def _kept(self, signal: Signal, frame: Frame) -> None:

@@ -156,6 +156,11 @@ class Ring:
             self._keep,
             seal_after_s=max(config.keep_s / _PARTS, _SHORTEST_PART_S),
             seal_bytes=settings.publish_bytes,
+            telemetry=settings.telemetry,
+        )
+        shelf = self._shelf
+        self._unwatch = settings.telemetry.watch_spool(
+            "ring", lambda: shelf.used_bytes, shelf.limit_bytes
         )
 
     @property
@@ -238,6 +243,7 @@ class Ring:
     async def close(self) -> None:
         """Take no more; what is kept stays in the spool, for the next ring of this name."""
         self._is_closed = True
+        self._unwatch()
         await self._writer.close()
         await self.place.leave()
 

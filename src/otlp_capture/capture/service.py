@@ -23,6 +23,7 @@ from otlp_capture.capture.model import (
     CaptureConfig,
     CapturedDataReference,
     CaptureSettings,
+    SpoolStatus,
     check_config,
     check_settings,
 )
@@ -37,6 +38,7 @@ from otlp_capture.capture.spooling import (
     SpoolPlace,
     given_up,
 )
+from otlp_capture.capture.telling import told
 from otlp_capture.clock import Clock, ClockTag, moment
 from otlp_capture.layer import Layer, Scope, scoped
 from otlp_capture.otlp import Encoding, Signal
@@ -82,7 +84,14 @@ class _CaptureService:
         self._tasks, self._settings = tasks, settings
         self._spooling = Spooling(storage, settings.spool_directory, settings.spool_budget_bytes)
         self._leftovers = Leftovers(
-            self._spooling, self._opening, lambda session_id: self._live(session_id) is not None
+            self._spooling,
+            self._opening,
+            lambda session_id: self._live(session_id) is not None,
+            settings.telemetry,
+        )
+        budget = self._spooling.budget
+        self._unwatch = settings.telemetry.watch_spool(
+            "sessions", lambda: budget.used_bytes, budget.limit_bytes
         )
         self._workers = anyio.Semaphore(_WORKERS)
         self._recordings: dict[str, Recording] = {}
@@ -244,6 +253,9 @@ class _CaptureService:
         ring = self._rings.get(name)
         return Failure(SessionNotFound(name)) if ring is None else Success(ring.status)
 
+    def get_spool_status(self) -> SpoolStatus:
+        return self._spooling.status(self._clock.monotonic_ns())
+
     async def get_capture_status(
         self, session_id: str
     ) -> Outcome[CaptureSessionMetadata, CaptureError]:
@@ -268,6 +280,7 @@ class _CaptureService:
 
     async def close(self) -> None:
         """Settle what came; active sessions stay active, for another process to take up."""
+        self._unwatch()
         try:
             async with anyio.create_task_group() as releasing:
                 for recording in self._recordings.values():
@@ -417,7 +430,7 @@ def capture_service(settings: CaptureSettings = DEFAULT_SETTINGS) -> Layer[Inval
         tasks = await scope.enter(anyio.create_task_group())
         service = _CaptureService(storage, clock, tasks, settings)
         scope.defer(service.close, deadline_s=_CLOSES_WITHIN_S)
-        return Success(service)
+        return Success(told(service, settings.telemetry))
 
     return scoped(OtlpCaptureServiceTag, open_capture, S3StorageTag, ClockTag)
 

@@ -12,7 +12,7 @@ import anyio.to_thread
 import attrs
 
 from otlp_capture.capture.errors import InvalidConfig
-from otlp_capture.capture.model import CaptureSettings, Durability
+from otlp_capture.capture.model import CaptureSettings, Durability, SpoolStatus
 from otlp_capture.result import Failure, Outcome, Success
 from otlp_capture.sessions import (
     LoadError,
@@ -31,6 +31,7 @@ from otlp_capture.spool import (
     SpoolBudget,
     SpoolClaim,
     SpoolFolder,
+    SpoolHealth,
     open_spool,
     publish_leftovers,
     quarantine,
@@ -53,11 +54,13 @@ class SpoolPlace:
         spool: the spool.
         claim: the session's folder there, held by this process.
         budget: what all sessions of the spool share.
+        health: how publishing fares for them.
     """
 
     spool: SpoolFolder
     claim: SpoolClaim
     budget: SpoolBudget
+    health: SpoolHealth
 
     async def announce(self, recorder_id: str | None) -> Outcome[None, StorageError]:
         """Write down that this process is about to record the session after *recorder_id*.
@@ -141,7 +144,7 @@ class Spooling:
 
     def __init__(self, storage: S3Storage, directory: Path | None, budget_bytes: int) -> None:
         self._storage, self._directory = storage, directory
-        self.budget = SpoolBudget(budget_bytes)
+        self.budget, self.health = SpoolBudget(budget_bytes), SpoolHealth()
         self._opening = anyio.Lock()
         self._opened: Outcome[SpoolFolder | None, StorageError] | None = None
 
@@ -162,6 +165,20 @@ class Spooling:
         if spool is not None:
             self.budget.used_bytes += spool.size_bytes()
         return opened
+
+    def status(self, now_ns: int) -> SpoolStatus:
+        """Return how the spool stands at a monotonic time, in nanoseconds."""
+        longest = self.health.longest
+        if longest is None:
+            return SpoolStatus(self.budget.used_bytes, self.budget.limit_bytes)
+        since_ns, error = longest
+        return SpoolStatus(
+            self.budget.used_bytes,
+            self.budget.limit_bytes,
+            self.health.waiting,
+            (now_ns - since_ns) / 1e9,
+            error.message,
+        )
 
     async def place(
         self, session_id: str
@@ -197,7 +214,7 @@ class Spooling:
         claim = claimed.unwrap()
         if claim is None:
             return Failure(HeldElsewhere())
-        return Success(SpoolPlace(spool, claim, self.budget))
+        return Success(SpoolPlace(spool, claim, self.budget, self.health))
 
     async def publish(self, place: SpoolPlace) -> Outcome[Recovered, StorageError]:
         """Publish what somebody who died left in a session's folder.

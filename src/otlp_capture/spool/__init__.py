@@ -5,6 +5,7 @@ from otlp_capture.spool.budget import SpoolBudget as SpoolBudget
 from otlp_capture.spool.claims import SpoolClaim as SpoolClaim
 from otlp_capture.spool.folder import SpoolFolder as SpoolFolder
 from otlp_capture.spool.folder import open_spool as open_spool
+from otlp_capture.spool.health import SpoolHealth as SpoolHealth
 from otlp_capture.spool.publishing import Publisher as Publisher
 from otlp_capture.spool.recovery import Recovered as Recovered
 from otlp_capture.spool.recovery import publish_leftovers as publish_leftovers
@@ -37,6 +38,7 @@ __all__ = [
     "SpoolBudget",
     "SpoolClaim",
     "SpoolFolder",
+    "SpoolHealth",
     "SpoolWriter",
     "open_spool",
     "publish_leftovers",

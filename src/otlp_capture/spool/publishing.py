@@ -15,6 +15,7 @@ from otlp_capture.clock import Clock
 from otlp_capture.result import Failure, Outcome, Success
 from otlp_capture.sessions import SegmentIndex
 from otlp_capture.spool.budget import SpoolBudget
+from otlp_capture.spool.health import SpoolHealth
 from otlp_capture.spool.segment import SealedSegment
 from otlp_capture.storage import (
     ObjectNotFound,
@@ -24,6 +25,7 @@ from otlp_capture.storage import (
     StorageFault,
     StoredObject,
 )
+from otlp_capture.telemetry import SILENT, Attributes, Telemetry
 
 _log = logging.getLogger(__name__)
 
@@ -53,6 +55,8 @@ class Publisher:
         clock: tells when to try again.
         budget: what a published segment returns its room to.
         published: told of each segment that is in the store.
+        health: told of each that is not yet, for all publishers of a service.
+        telemetry: told of each attempt.
     """
 
     def __init__(
@@ -62,9 +66,13 @@ class Publisher:
         clock: Clock,
         budget: SpoolBudget,
         published: Callable[[SegmentIndex], None],
+        *,
+        health: SpoolHealth | None = None,
+        telemetry: Telemetry = SILENT,
     ) -> None:
         self._storage, self._tasks, self._clock = storage, tasks, clock
         self._budget, self._published = budget, published
+        self._health, self._telemetry = health or SpoolHealth(), telemetry
         self._parcels: set[_Parcel] = set()
         self._slots = anyio.Semaphore(_AT_ONCE)
         self._haste = anyio.Event()
@@ -105,9 +113,7 @@ class Publisher:
         while not parcel.is_over:
             haste = self._haste
             async with self._slots:
-                stored = await parcel.segment.publish(self._storage)
-            if isinstance(stored, Failure):
-                stored = await self._whereabouts(parcel.segment.key, stored.failure())
+                stored = await self._publish(parcel)
             if isinstance(stored, Success):
                 parcel.error = None
                 self._end(parcel)
@@ -136,11 +142,32 @@ class Publisher:
         is_there = await anyio.to_thread.run_sync(os.path.lexists, error.path)
         return Failure(error) if is_there else await self._storage.head(key)
 
+    async def _publish(self, parcel: _Parcel) -> Outcome[StoredObject, StorageError]:
+        """Make one attempt, and tell how it went."""
+        segment, began_ns = parcel.segment, self._clock.monotonic_ns()
+        about: Attributes = {
+            "segment.key": segment.key,
+            "segment.size": segment.size_bytes,
+            "attempt": parcel.attempts + 1,
+        }
+        with self._telemetry.operation("publish_segment", about) as concluded:
+            stored = await segment.publish(self._storage)
+            if isinstance(stored, Failure):
+                stored = await self._whereabouts(segment.key, stored.failure())
+            concluded(stored)
+        self._telemetry.published(
+            segment.size_bytes,
+            type(stored.failure()).__name__ if isinstance(stored, Failure) else None,
+            (self._clock.monotonic_ns() - began_ns) / 1e9,
+        )
+        return stored
+
     def _note(self, parcel: _Parcel, error: StorageError) -> None:
         if type(error) is not type(parcel.error):
             _log.warning("%s is not published yet: %s", parcel.segment.key, error.message)
         parcel.error = error
         parcel.attempts += 1
+        self._health.failed(parcel, error, self._clock.monotonic_ns())
         parcel.tried.set()
         parcel.tried = anyio.Event()
 
@@ -169,6 +196,7 @@ class Publisher:
             return
         parcel.is_over = True
         self._parcels.discard(parcel)
+        self._health.ended(parcel)
         self._budget.give_back(parcel.segment.size_bytes)
         parcel.segment.close()
         parcel.tried.set()

@@ -19,6 +19,7 @@ from otlp_capture.sessions import Frame, KeptFrame, NewFrame, SegmentIndex
 from otlp_capture.spool.budget import SpoolBudget
 from otlp_capture.spool.segment import Destination, SegmentMaker, SpoolSegment
 from otlp_capture.storage import StorageError, StorageFault, StorageFull, local_error
+from otlp_capture.telemetry import SILENT, Telemetry
 
 _log = logging.getLogger(__name__)
 
@@ -54,6 +55,7 @@ class SpoolWriter:
         kept: told of each frame before it is acknowledged.
         seal_after_s: the age at which a segment grows no more, in seconds.
         seal_bytes: the size at which it does not.
+        telemetry: told of each group commit.
     """
 
     def __init__(
@@ -67,9 +69,10 @@ class SpoolWriter:
         *,
         seal_after_s: float = DEFAULT_PUBLISH_AFTER_S,
         seal_bytes: int = DEFAULT_PUBLISH_BYTES,
+        telemetry: Telemetry = SILENT,
     ) -> None:
         self._sealed, self._make, self._clock = sealed, make, clock
-        self._budget, self._kept = budget, kept
+        self._budget, self._kept, self._telemetry = budget, kept, telemetry
         self._seal_after_ns, self._seal_bytes = round(seal_after_s * 1e9), seal_bytes
         self._open: dict[Signal, SpoolSegment] = {}
         self._next = _Commit()
@@ -148,7 +151,9 @@ class SpoolWriter:
         ended: list[tuple[SpoolSegment, SegmentIndex]] = []
         try:
             if commit.frames or commit.seals_all or due:
+                began_ns = self._clock.monotonic_ns()
                 await anyio.to_thread.run_sync(self._keep, commit, due, ended)
+                self._tell(commit, self._clock.monotonic_ns() - began_ns)
         finally:
             self._finish(commit)
         if self._ages:
@@ -158,6 +163,19 @@ class SpoolWriter:
                 self._sealed.put(segment, index)
             else:
                 segment.close()
+
+    def _tell(self, commit: _Commit, duration_ns: int) -> None:
+        if not commit.frames or self._telemetry is SILENT:
+            return
+        kept_bytes, errors = [], []
+        for at, new in enumerate(commit.frames):
+            outcome = commit.outcomes[at]
+            if isinstance(outcome, Failure):
+                errors.append(type(outcome.failure()).__name__)
+            else:
+                kept_bytes.append(len(new.member))
+        error = errors[0] if errors else None
+        self._telemetry.synced(len(kept_bytes), sum(kept_bytes), error, duration_ns / 1e9)
 
     def _finish(self, commit: _Commit) -> None:
         """Count what is kept, and let those who wait know."""
