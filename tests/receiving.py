@@ -31,6 +31,7 @@ from otlp_capture.receiver import (
 from otlp_capture.result import Failure, or_raise
 from otlp_capture.sessions import Headers, RequestReader, in_order, index_session
 from otlp_capture.storage import S3Storage, S3StorageTag, StorageFault
+from otlp_capture.telemetry import SILENT, Telemetry
 from tests.clocks import HANGS_AFTER_S
 from tests.sessions import opened_memory
 
@@ -128,6 +129,7 @@ async def receiving(
     settings: HttpReceiverSettings = HttpReceiverSettings(port=0),  # noqa: B008 - it is frozen
     capture_settings: CaptureSettings = CaptureSettings(linger_s=0.0),  # noqa: B008 - it is frozen
     grpc: GrpcReceiverSettings | None = None,
+    telemetry: Telemetry = SILENT,
 ) -> AsyncGenerator[Receiving]:
     """Receive for the time of an `async with`; without a *config* no session is begun.
 
@@ -144,7 +146,9 @@ async def receiving(
             (capture,) = or_raise(opened)
             if config is not None:
                 or_raise(await capture.start_capture(config))
-            async with open_receiver(capture, SESSION, http=settings, grpc=grpc) as opened_receiver:
+            async with open_receiver(
+                capture, SESSION, http=settings, grpc=grpc, telemetry=telemetry
+            ) as opened_receiver:
                 receiver = or_raise(opened_receiver)
                 assert receiver.http is not None
                 yield Receiving(receiver.http, capture, store, receiver.tally, receiver.grpc)

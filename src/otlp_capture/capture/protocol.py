@@ -162,6 +162,10 @@ class OtlpCaptureService(Protocol):
         """
         ...
 
+    def get_live_sessions(self) -> tuple[CaptureSessionMetadata, ...]:
+        """Return the sessions that this service records, each to its last request."""
+        ...
+
     def get_spool_status(self) -> SpoolStatus:
         """Return how full the spool is, and whether what is in it gets into the store."""
         ...

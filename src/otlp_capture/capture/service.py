@@ -253,6 +253,9 @@ class _CaptureService:
         ring = self._rings.get(name)
         return Failure(SessionNotFound(name)) if ring is None else Success(ring.status)
 
+    def get_live_sessions(self) -> tuple[CaptureSessionMetadata, ...]:
+        return tuple(held.metadata for held in self._recordings.values() if held.is_live)
+
     def get_spool_status(self) -> SpoolStatus:
         return self._spooling.status(self._clock.monotonic_ns())
 
@@ -273,7 +276,7 @@ class _CaptureService:
         listed = await list_sessions(self._storage)
         if isinstance(listed, Failure):
             return Failure(StorageFailure(None, listed.failure()))
-        live = {name: held.metadata for name, held in self._recordings.items() if held.is_live}
+        live = {metadata.session_id: metadata for metadata in self.get_live_sessions()}
         return Success(
             tuple(live.get(metadata.session_id, metadata) for metadata in listed.unwrap())
         )

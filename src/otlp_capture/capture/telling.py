@@ -64,6 +64,9 @@ class _Told:
     def get_ring_status(self, name: str) -> Outcome[RingStatus, SessionNotFound]:
         return self._service.get_ring_status(name)
 
+    def get_live_sessions(self) -> tuple[CaptureSessionMetadata, ...]:
+        return self._service.get_live_sessions()
+
     def get_spool_status(self) -> SpoolStatus:
         return self._service.get_spool_status()
 

@@ -1,24 +1,25 @@
 """What `record` and `serve` share: the options of what is recorded, and its report."""
 
-import math
 import os
-from typing import Annotated, Any, Final, TypeAlias
+from collections.abc import Sequence
+from typing import Annotated, Any, TypeAlias
 
 import typer
 
-from otlp_capture.capture import CaptureConfig, CaptureSettings, InvalidConfig
+from otlp_capture.capture import CaptureConfig, CaptureSettings, InvalidConfig, RingStatus
 from otlp_capture.cli.forwarding import forwarded_document, tell_forwarded
+from otlp_capture.cli.keeping import KeepingOptions, keeping_settings
 from otlp_capture.cli.options import SignalName, chosen_signals
 from otlp_capture.cli.redaction import redaction_lines
+from otlp_capture.cli.ringing import ring_lines
 from otlp_capture.cli.terminal import counted_text, print_json, summary, tell
 from otlp_capture.forward import Forwarding
 from otlp_capture.otlp import Limits
-from otlp_capture.receiver import Tally
+from otlp_capture.receiver import Tally, ring_document
 from otlp_capture.redaction import Redactor, redaction_report
 from otlp_capture.result import Failure, Outcome, Success
 from otlp_capture.sessions import CaptureSessionMetadata, metadata_document
-
-_MAX_LINGER_MS: Final = 60_000.0
+from otlp_capture.telemetry import Telemetry
 
 LabelsOption: TypeAlias = Annotated[
     list[str] | None, typer.Option("--label", metavar="NAME=VALUE", help="Kept with the session.")
@@ -37,10 +38,6 @@ MaxDurationOption: TypeAlias = Annotated[
 MaxRequestOption: TypeAlias = Annotated[
     int,
     typer.Option(metavar="MIB", min=1, max=128, help="Refuse larger requests, decompressed."),
-]
-LingerOption: TypeAlias = Annotated[
-    float,
-    typer.Option(metavar="MS", help="How long requests wait to share an object."),
 ]
 KeepHeadersOption: TypeAlias = Annotated[
     list[str] | None,
@@ -85,15 +82,20 @@ def capture_config(
 
 
 def capture_settings(
-    linger_ms: float, max_request_mib: int, redactor: Redactor | None
-) -> CaptureSettings:
-    """Return how requests are kept; a linger out of its range is a wrong argument."""
-    if not (math.isfinite(linger_ms) and 0 <= linger_ms <= _MAX_LINGER_MS):
-        raise typer.BadParameter(
-            f"{linger_ms} is not in the range 0<=x<={_MAX_LINGER_MS:g}", param_hint="--linger-ms"
-        )
+    keeping: KeepingOptions, max_request_mib: int, redactor: Redactor | None, told: Telemetry
+) -> Outcome[CaptureSettings, InvalidConfig]:
+    """Return how requests are kept, and who is told.
+
+    Fails with:
+        InvalidConfig: an option does not go with another.
+    """
+    kept = keeping_settings(keeping)
+    if isinstance(kept, Failure):
+        return kept
     limits = Limits(max_bytes=max_request_mib << 20)
-    return CaptureSettings(linger_s=linger_ms / 1000, limits=limits, redaction=redactor)
+    return Success(
+        CaptureSettings(limits=limits, redaction=redactor, telemetry=told, **kept.unwrap())
+    )
 
 
 def quieten_grpc() -> None:
@@ -102,7 +104,7 @@ def quieten_grpc() -> None:
 
 
 def report(
-    sessions: tuple[CaptureSessionMetadata, ...],
+    sessions: Sequence[CaptureSessionMetadata | RingStatus],
     tally: Tally,
     redactor: Redactor | None,
     forwarding: Forwarding | None,
@@ -112,22 +114,42 @@ def report(
     """Tell what is in the sessions that have ended, the server's own first, and what is not."""
     own, *others = sessions
     if as_json:
-        document: dict[str, Any] = {**metadata_document(own), "refused": dict(tally.refused)}
+        document: dict[str, Any] = {**_document(own), "refused": dict(tally.refused)}
         if others:
-            document["otherSessions"] = [metadata_document(each) for each in others]
+            document["otherSessions"] = [_document(each) for each in others]
         if redactor is not None:
             document["redacted"] = redaction_report(redactor)
         document |= forwarded_document(forwarding)
         print_json(document)
         return
-    for metadata in sessions:
-        tell(summary(metadata))
-        if metadata.end_reason not in {None, "stopped"}:
-            tell(f"The session reached its limit ({metadata.end_reason}) and took no more.")
+    for each in sessions:
+        for line in _lines(each):
+            tell(line)
     for reason, count in sorted(tally.refused.items()):
         tell(f"{counted_text(count, 'request')} refused: {reason}")
     for line in () if redactor is None else redaction_lines(redactor):
         tell(line)
     tell_forwarded(forwarding)
-    if not any(metadata.captured_requests for metadata in sessions):
+    if not any(map(_kept_requests, sessions)):
         tell("Nothing was kept. Does it export OTLP as it is told to, and flush at its end?")
+
+
+def _document(ended: CaptureSessionMetadata | RingStatus) -> dict[str, Any]:
+    if isinstance(ended, RingStatus):
+        return {"ring": ring_document(ended)}
+    return metadata_document(ended)
+
+
+def _lines(ended: CaptureSessionMetadata | RingStatus) -> list[str]:
+    if isinstance(ended, RingStatus):
+        return ring_lines(ended)
+    if ended.end_reason in {None, "stopped"}:
+        return [summary(ended)]
+    return [
+        summary(ended),
+        f"The session reached its limit ({ended.end_reason}) and took no more.",
+    ]
+
+
+def _kept_requests(ended: CaptureSessionMetadata | RingStatus) -> int:
+    return ended.kept_requests if isinstance(ended, RingStatus) else ended.captured_requests

@@ -9,6 +9,7 @@ import anyio
 import typer
 
 from otlp_capture.capture import (
+    CaptureSettings,
     OtlpCaptureService,
     OtlpCaptureServiceTag,
     capture_service,
@@ -17,7 +18,6 @@ from otlp_capture.cli.capturing import (
     DescriptionOption,
     KeepHeadersOption,
     LabelsOption,
-    LingerOption,
     MaxDurationOption,
     MaxRequestOption,
     MaxSizeOption,
@@ -42,12 +42,29 @@ from otlp_capture.cli.forwarding import (
     opened_forwarding,
     plan_forwarding,
 )
+from otlp_capture.cli.keeping import (
+    DEFAULT_BUDGET_MB,
+    DurabilityOption,
+    KeepingOptions,
+    LingerOption,
+    PublishAfterOption,
+    PublishMbOption,
+    SpoolBudgetOption,
+)
 from otlp_capture.cli.options import (
     DEFAULT_STORE,
     JsonOption,
     SessionOption,
     SignalsOption,
+    SpoolOption,
     StoreOption,
+)
+from otlp_capture.cli.own_telemetry import (
+    NO_TELEMETRY,
+    TelemetryOption,
+    sent_after,
+    telemetry_for,
+    without_service_name,
 )
 from otlp_capture.cli.process import (
     CommandNotExecutable,
@@ -83,7 +100,13 @@ def record(
     max_duration_minutes: MaxDurationOption = None,
     max_request_mib: MaxRequestOption = 20,
     keep_header: KeepHeadersOption = None,
-    linger_ms: LingerOption = 20.0,
+    durability: DurabilityOption = None,
+    spool: SpoolOption = None,
+    spool_budget: SpoolBudgetOption = DEFAULT_BUDGET_MB,
+    publish_after: PublishAfterOption = None,
+    publish_mb: PublishMbOption = None,
+    linger_ms: LingerOption = None,
+    telemetry: TelemetryOption = False,
     redact: RedactOption = None,
     forward: ForwardOption = None,
     forward_answer: ForwardAnswerOption = AnswerName.CAPTURE,
@@ -109,7 +132,18 @@ def record(
     Example: [bold]otlp-capture record --session checkout -- python app.py[/]
     """
     config = capture_config(session, description, label, signal, max_size_mb, max_duration_minutes)
+    keeping = KeepingOptions(
+        durability=durability,
+        spool=spool,
+        spool_budget_mb=spool_budget,
+        publish_after_s=publish_after,
+        publish_mb=publish_mb,
+        linger_ms=linger_ms,
+    )
     redactor = chosen_redactor(redact, as_json=as_json, failed=_FAILED_ITSELF)
+    own = telemetry_for(wanted=telemetry, environment=without_service_name(os.environ))
+    told = own.value_or(NO_TELEMETRY).telemetry
+    settings = capture_settings(keeping, max_request_mib, redactor, told)
     shared: dict[str, Any] = {
         "max_body_bytes": max_request_mib << 20,
         "keep_headers": keep_header or (),
@@ -130,8 +164,9 @@ def record(
     )
 
     async def work(capture: OtlpCaptureService) -> Outcome[int, Any]:
-        if isinstance(config, Failure):
-            return config
+        for chosen in (config, settings):
+            if isinstance(chosen, Failure):
+                return chosen
         inherited = dict(os.environ)
         quieten_grpc()
         found = find_program(command[0])
@@ -144,11 +179,19 @@ def record(
             async with (
                 opened_forwarding(plan.unwrap(), as_json=as_json) as forwarding,
                 open_receiver(
-                    capture, session, http=http, grpc=grpc, forwarding=forwarding
+                    capture,
+                    session,
+                    http=http,
+                    grpc=grpc,
+                    forwarding=forwarding,
+                    telemetry=told,
                 ) as opened,
             ):
                 if isinstance(opened, Failure):
                     return opened
+                apart = own.unwrap().check_receiver(opened.unwrap())
+                if isinstance(apart, Failure):
+                    return apart
                 started = await capture.start_capture(config.unwrap())
                 if isinstance(started, Failure):
                     return started
@@ -168,9 +211,9 @@ def record(
 
     run_with(
         store,
-        capture_service(capture_settings(linger_ms, max_request_mib, redactor)),
+        capture_service(settings.value_or(CaptureSettings())),
         OtlpCaptureServiceTag,
-        work,
+        sent_after(own, work),
         as_json=as_json,
         codes=_EXIT_CODES,
         failed=_FAILED_ITSELF,

@@ -1,6 +1,6 @@
 """`otlp-capture serve`: what clients export becomes sessions, until it is interrupted."""
 
-from signal import SIGINT, SIGTERM
+from signal import SIGINT, SIGTERM, SIGUSR1
 from typing import Annotated, Any
 
 import anyio
@@ -10,8 +10,12 @@ import typer
 from otlp_capture.capture import (
     CaptureConfig,
     CaptureError,
+    CaptureSettings,
+    InvalidConfig,
     OtlpCaptureService,
     OtlpCaptureServiceTag,
+    RingConfig,
+    RingStatus,
     capture_service,
 )
 from otlp_capture.cli.access import (
@@ -29,11 +33,11 @@ from otlp_capture.cli.access import (
     TokensOption,
     access_settings,
 )
+from otlp_capture.cli.administering import AdminPortOption, UnreadyAfterOption, opened_admin
 from otlp_capture.cli.capturing import (
     DescriptionOption,
     KeepHeadersOption,
     LabelsOption,
-    LingerOption,
     MaxDurationOption,
     MaxRequestOption,
     MaxSizeOption,
@@ -59,18 +63,36 @@ from otlp_capture.cli.forwarding import (
     opened_forwarding,
     plan_forwarding,
 )
+from otlp_capture.cli.keeping import (
+    DEFAULT_BUDGET_MB,
+    DurabilityOption,
+    KeepingOptions,
+    LingerOption,
+    PublishAfterOption,
+    PublishMbOption,
+    SpoolBudgetOption,
+)
 from otlp_capture.cli.options import (
     DEFAULT_STORE,
     JsonOption,
     SessionOption,
     SignalsOption,
+    SpoolOption,
     StoreOption,
 )
+from otlp_capture.cli.own_telemetry import (
+    NO_TELEMETRY,
+    TelemetryOption,
+    sent_after,
+    telemetry_for,
+)
 from otlp_capture.cli.redaction import RedactOption, chosen_redactor
+from otlp_capture.cli.ringing import RingOption, publish_on_signal, ring_config
 from otlp_capture.cli.terminal import DONE, FINDING, run_with, summary, tell, tell_json
 from otlp_capture.receiver import (
     DEFAULT_GRPC_PORT,
     DEFAULT_HTTP_PORT,
+    Admin,
     GrpcReceiverSettings,
     HttpReceiverSettings,
     Receiver,
@@ -94,6 +116,9 @@ def serve(
     ] = DEFAULT_GRPC_PORT,
     no_http: Annotated[bool, typer.Option("--no-http", help="Take no OTLP/HTTP.")] = False,
     no_grpc: Annotated[bool, typer.Option("--no-grpc", help="Take no OTLP/gRPC.")] = False,
+    ring: RingOption = None,
+    admin_port: AdminPortOption = None,
+    unready_after: UnreadyAfterOption = 60.0,
     description: DescriptionOption = None,
     label: LabelsOption = None,
     signal: SignalsOption = None,
@@ -101,7 +126,13 @@ def serve(
     max_duration_minutes: MaxDurationOption = None,
     max_request_mib: MaxRequestOption = 20,
     keep_header: KeepHeadersOption = None,
-    linger_ms: LingerOption = 20.0,
+    durability: DurabilityOption = None,
+    spool: SpoolOption = None,
+    spool_budget: SpoolBudgetOption = DEFAULT_BUDGET_MB,
+    publish_after: PublishAfterOption = None,
+    publish_mb: PublishMbOption = None,
+    linger_ms: LingerOption = None,
+    telemetry: TelemetryOption = False,
     tls_cert: TlsCertOption = None,
     tls_key: TlsKeyOption = None,
     client_ca: ClientCaOption = None,
@@ -132,8 +163,9 @@ def serve(
 
     SIGINT and SIGTERM end the session cleanly. A session that was never stopped and that nobody
     records any more is taken up again, with the settings it was started with. With --forward, what
-    is stored goes on to collectors. With --json, the addresses that are listened on are an object
-    on standard error.
+    is stored goes on to collectors. With --ring, only the last minutes are kept, until somebody
+    wants a session of them. With --json, the addresses that are listened on are an object on
+    standard error.
 
     Only this machine may send. Beyond it, as with --host 0.0.0.0, TLS and authentication are
     needed: --tls-cert and --tls-key, and --tokens, one token in OTLP_CAPTURE_TOKEN, or --client-ca.
@@ -145,7 +177,18 @@ def serve(
     --tokens tokens.toml[/]
     """
     config = capture_config(session, description, label, signal, max_size_mb, max_duration_minutes)
+    keeping = KeepingOptions(
+        durability=durability,
+        spool=spool,
+        spool_budget_mb=spool_budget,
+        publish_after_s=publish_after,
+        publish_mb=publish_mb,
+        linger_ms=linger_ms,
+    )
     redactor = chosen_redactor(redact, as_json=as_json)
+    own = telemetry_for(wanted=telemetry)
+    told = own.value_or(NO_TELEMETRY).telemetry
+    settings = capture_settings(keeping, max_request_mib, redactor, told)
     shared: dict[str, Any] = {
         "host": host,
         "max_body_bytes": max_request_mib << 20,
@@ -176,9 +219,13 @@ def serve(
         retry_s=forward_retry,
     )
 
+    ringed = _ring(ring, config, keeping)
+    signals = (SIGINT, SIGTERM) if ring is None else (SIGINT, SIGTERM, SIGUSR1)
+
     async def work(capture: OtlpCaptureService) -> Outcome[int, Any]:
-        if isinstance(config, Failure):
-            return config
+        for chosen in (config, settings, ringed):
+            if isinstance(chosen, Failure):
+                return chosen
         if isinstance(access, Failure):
             return access
         quieten_grpc()
@@ -186,7 +233,7 @@ def serve(
         plan = plan_forwarding(options, listening)
         if isinstance(plan, Failure):
             return plan
-        with anyio.open_signal_receiver(SIGINT, SIGTERM) as interrupts:
+        with anyio.open_signal_receiver(*signals) as interrupts:
             async with (
                 opened_forwarding(plan.unwrap(), as_json=as_json) as forwarding,
                 open_receiver(
@@ -196,29 +243,78 @@ def serve(
                     grpc=grpc,
                     access=access.unwrap(),
                     forwarding=forwarding,
+                    telemetry=told,
                 ) as opened,
             ):
                 if isinstance(opened, Failure):
                     return opened
                 receiver = opened.unwrap()
-                started = await _start_all(capture, config.unwrap(), receiver.session_ids)
-                if isinstance(started, Failure):
-                    return started
-                _announce(started.unwrap(), receiver, as_json=as_json)
-                await anext(interrupts)
-            stopped = await _stop_all(capture, receiver.session_ids)
-        if isinstance(stopped, Failure):
-            return stopped
-        report(stopped.unwrap(), receiver.tally, redactor, forwarding, as_json=as_json)
+                apart = own.unwrap().check_receiver(receiver)
+                if isinstance(apart, Failure):
+                    return apart
+                async with opened_admin(
+                    capture, session, receiver, admin_port, unready_after
+                ) as administered:
+                    if isinstance(administered, Failure):
+                        return administered
+                    begun = await _begin(
+                        capture, config.unwrap(), ringed.unwrap(), receiver.session_ids
+                    )
+                    if isinstance(begun, Failure):
+                        return begun
+                    _announce(begun.unwrap(), receiver, administered.unwrap(), as_json=as_json)
+                    await publish_on_signal(capture, session, interrupts, as_json=as_json)
+            ended = await _end(capture, ringed.unwrap(), receiver.session_ids)
+        if isinstance(ended, Failure):
+            return ended
+        report(ended.unwrap(), receiver.tally, redactor, forwarding, as_json=as_json)
         return Success(FINDING if is_owed(forwarding, plan.unwrap()) else DONE)
 
     run_with(
         store,
-        capture_service(capture_settings(linger_ms, max_request_mib, redactor)),
+        capture_service(settings.value_or(CaptureSettings())),
         OtlpCaptureServiceTag,
-        work,
+        sent_after(own, work),
         as_json=as_json,
     )
+
+
+def _ring(
+    duration: str | None, config: Outcome[CaptureConfig, InvalidConfig], keeping: KeepingOptions
+) -> Outcome[RingConfig | None, InvalidConfig]:
+    """Return what ring is to be kept; None: a session is recorded."""
+    if duration is None or isinstance(config, Failure):
+        return Success(None)
+    return ring_config(duration, config.unwrap(), keeping)
+
+
+async def _begin(
+    capture: OtlpCaptureService,
+    config: CaptureConfig,
+    ring: RingConfig | None,
+    session_ids: tuple[str, ...],
+) -> Outcome[tuple[CaptureSessionMetadata | RingStatus, ...], CaptureError]:
+    """Begin the session, or the ring, and then the sessions of credentials."""
+    if ring is None:
+        return await _start_all(capture, config, session_ids)
+    started = await capture.start_ring(ring)
+    if isinstance(started, Failure):
+        return started
+    others = await _start_all(capture, config, session_ids[1:])
+    return others if isinstance(others, Failure) else Success((started.unwrap(), *others.unwrap()))
+
+
+async def _end(
+    capture: OtlpCaptureService, ring: RingConfig | None, session_ids: tuple[str, ...]
+) -> Outcome[tuple[CaptureSessionMetadata | RingStatus, ...], CaptureError]:
+    """End the sessions; a ring stays in the spool, as it stands."""
+    if ring is None:
+        return await _stop_all(capture, session_ids)
+    status = capture.get_ring_status(session_ids[0])
+    others = await _stop_all(capture, session_ids[1:])
+    if isinstance(status, Failure):
+        return status
+    return others if isinstance(others, Failure) else Success((status.unwrap(), *others.unwrap()))
 
 
 async def _start_or_take_up(
@@ -255,24 +351,26 @@ async def _stop_all(
 
 
 def _announce(
-    sessions: tuple[CaptureSessionMetadata, ...], receiver: Receiver, *, as_json: bool
+    begun: tuple[CaptureSessionMetadata | RingStatus, ...],
+    receiver: Receiver,
+    admin: Admin | None,
+    *,
+    as_json: bool,
 ) -> None:
     http, grpc = receiver.http, receiver.grpc
+    is_ring = isinstance(begun[0], RingStatus)
+    own, *others = receiver.session_ids
     if as_json:
-        listening = {"listening": http.url} if http else {}
-        listening_grpc = {"listeningGrpc": grpc.url} if grpc else {}
-        others = [metadata.session_id for metadata in sessions[1:]]
         named = {"otherSessionIds": others} if others else {}
-        tell_json({"sessionId": sessions[0].session_id, **named, **listening, **listening_grpc})
+        servers = {"listening": http, "listeningGrpc": grpc, "admin": admin}
+        urls = {word: server.url for word, server in servers.items() if server is not None}
+        tell_json({"ring" if is_ring else "sessionId": own, **named, **urls})
         return
-    for metadata in sessions:
-        if metadata.captured_requests:
-            tell(f"Taking up {summary(metadata)}.")
-    addresses = [
-        f"{name} on {server.url}"
-        for name, server in (("OTLP/HTTP", http), ("OTLP/gRPC", grpc))
-        if server is not None
-    ]
-    own, *others = [metadata.session_id for metadata in sessions]
+    for each in begun:
+        if isinstance(each, CaptureSessionMetadata) and each.captured_requests:
+            tell(f"Taking up {summary(each)}.")
+    names = {"OTLP/HTTP": http, "OTLP/gRPC": grpc, "admin port": admin}
+    there = [f"{name} on {server.url}" for name, server in names.items() if server is not None]
+    what = "Keeping ring" if is_ring else "Recording into session"
     by_credential = f" (by credential also {', '.join(others)})" if others else ""
-    tell(f"Recording into session {own}{by_credential}: {', '.join(addresses)}. Ctrl-C ends it.")
+    tell(f"{what} {own}{by_credential}: {', '.join(there)}. Ctrl-C ends it.")

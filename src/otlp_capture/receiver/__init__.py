@@ -3,6 +3,9 @@
 from otlp_capture.receiver.access import AccessError as AccessError
 from otlp_capture.receiver.access import AccessSettings as AccessSettings
 from otlp_capture.receiver.access import ClientsUnasked as ClientsUnasked
+from otlp_capture.receiver.admin import Admin as Admin
+from otlp_capture.receiver.admin import AdminSettings as AdminSettings
+from otlp_capture.receiver.admin import open_admin as open_admin
 from otlp_capture.receiver.credentials import TOKEN_VARIABLE as TOKEN_VARIABLE
 from otlp_capture.receiver.credentials import InvalidCredential as InvalidCredential
 from otlp_capture.receiver.environment import exporter_environment as exporter_environment
@@ -21,6 +24,7 @@ from otlp_capture.receiver.settings import CannotListen as CannotListen
 from otlp_capture.receiver.settings import GrpcReceiverSettings as GrpcReceiverSettings
 from otlp_capture.receiver.settings import HttpReceiverSettings as HttpReceiverSettings
 from otlp_capture.receiver.settings import ReceiverSettings as ReceiverSettings
+from otlp_capture.receiver.standing import ring_document as ring_document
 from otlp_capture.receiver.tls import TlsFileInvalid as TlsFileInvalid
 from otlp_capture.receiver.tls import TlsFiles as TlsFiles
 from otlp_capture.receiver.tls import TlsKeyEncrypted as TlsKeyEncrypted
@@ -32,6 +36,8 @@ __all__ = [
     "TOKEN_VARIABLE",
     "AccessError",
     "AccessSettings",
+    "Admin",
+    "AdminSettings",
     "CannotListen",
     "ClientsUnasked",
     "ExposureRefused",
@@ -50,6 +56,8 @@ __all__ = [
     "TlsKeyEncrypted",
     "TlsKeyMismatch",
     "exporter_environment",
+    "open_admin",
     "open_http_receiver",
     "open_receiver",
+    "ring_document",
 ]

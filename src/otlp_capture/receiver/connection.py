@@ -6,6 +6,7 @@ which counts it and does the TLS handshake, so that what does not get that far i
 
 import asyncio
 import logging
+import time
 from http import HTTPStatus
 from typing import Any, Final, cast
 
@@ -69,7 +70,7 @@ class Server(web.Server):
 
     def answer(self, refusal: Refusal, transport: asyncio.Transport) -> None:
         """Count a refusal that answers no request, and write it."""
-        self.intake.refuse(refusal)
+        self.intake.refuse(refusal, "http")
         self.tell(type(refusal).__name__, transport)
         transport.write(_spelled(refusal, self.limits.retry_after_s))
 
@@ -104,7 +105,7 @@ class Server(web.Server):
             inner.leave()
             # Who only looks whether the port is open, as load balancers do, is not told of.
             if not isinstance(error, ConnectionResetError | BrokenPipeError):
-                self.intake.lose(_TLS_FAILED)
+                self.intake.lose(_TLS_FAILED, "http")
                 self.tell(_TLS_FAILED, transport)
         except asyncio.CancelledError:
             inner.leave()
@@ -156,7 +157,7 @@ class _Gate(asyncio.Protocol):
         elif len(server.turned_away) < _MAX_TURNED_AWAY:
             inner = _TurnedAway(server, wire)
         else:
-            server.intake.lose(TooManyConnections.__name__)
+            server.intake.lose(TooManyConnections.__name__, "http")
             server.tell(TooManyConnections.__name__, wire)
             wire.abort()
             return
@@ -292,7 +293,7 @@ class _Connection(web.RequestHandler):
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             _log.error("A request could not be answered", exc_info=exc)
             refusal = InternalError()
-        response = self._server.exchange.refuse(refusal, request)
+        response = self._server.exchange.refuse(refusal, request, time.perf_counter())
         response.force_close()
         return response
 

@@ -1,6 +1,7 @@
 """One HTTP request and its answer. Source: OTLP specification 1.11, OTLP/HTTP."""
 
 import gzip
+import time
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Final
@@ -58,10 +59,12 @@ class Exchange:
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
         self._under_way += 1
+        began_s = time.perf_counter()
         try:
-            response = await self._answer(request)
+            response = await self._answer(request, began_s)
         except anyio.get_cancelled_exc_class():
-            self._intake.lose(UNANSWERED)
+            self._intake.lose(UNANSWERED, "http")
+            self._tell(request, None, UNANSWERED, began_s)
             raise
         finally:
             self._under_way -= 1
@@ -77,10 +80,11 @@ class Exchange:
         if self._under_way:
             await self._idle.wait()
 
-    def refuse(self, refusal: Refusal, request: web.BaseRequest) -> web.Response:
+    def refuse(self, refusal: Refusal, request: web.BaseRequest, began_s: float) -> web.Response:
         """Count a refusal, and say it in the encoding of the request."""
-        self._intake.refuse(refusal)
+        self._intake.refuse(refusal, "http")
         status, code = answer_to(refusal)
+        self._tell(request, status, type(refusal).__name__, began_s)
         encoding = encoding_of(request)
         body = otlp.encode_status(code, refusal.message[:_MAX_MESSAGE], encoding)
         response = _response(status, body, request)
@@ -95,19 +99,36 @@ class Exchange:
             response.headers["Accept-Encoding"] = ", ".join(_CONTENT_ENCODINGS)
         return response
 
-    async def _answer(self, request: web.BaseRequest) -> web.Response:
+    def _tell(
+        self,
+        request: web.BaseRequest,
+        status: HTTPStatus | None,
+        error: str | None,
+        began_s: float,
+    ) -> None:
+        self._intake.telemetry.answered_http(
+            request.scheme,
+            request.method,
+            request.path if request.path in self._settings.paths else None,
+            status,
+            error,
+            time.perf_counter() - began_s,
+        )
+
+    async def _answer(self, request: web.BaseRequest, began_s: float) -> web.Response:
         match await self._take(request):
             case Success((kept, size_bytes)):
                 reference = kept.reference
-                self._intake.accept(reference, size_bytes)
+                self._intake.accept(reference, size_bytes, "http")
                 body = otlp.encode_response(
                     reference.signal_type, encoding_of(request), kept.partial_success
                 )
                 response = _response(HTTPStatus.OK, body, request)
                 response.headers["X-Durability"] = reference.durability
+                self._tell(request, HTTPStatus.OK, None, began_s)
                 return response
             case Failure(refusal):
-                response = self.refuse(refusal, request)
+                response = self.refuse(refusal, request, began_s)
                 if isinstance(refusal, Unauthenticated) or not request.content.at_eof():
                     response.force_close()
                 return response

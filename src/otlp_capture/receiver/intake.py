@@ -6,6 +6,7 @@ once: `accept`, `refuse` or `lose`.
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Literal, TypeAlias
 
 import attrs
 
@@ -23,6 +24,10 @@ from otlp_capture.receiver.budget import Budget
 from otlp_capture.receiver.refusals import EarlyRefusals
 from otlp_capture.result import Failure, Outcome, Success
 from otlp_capture.sessions import Headers
+from otlp_capture.telemetry import SILENT, Telemetry
+
+Transport: TypeAlias = Literal["http", "grpc"]
+"""What brought a request."""
 
 
 def _none() -> Counter[str]:
@@ -91,6 +96,7 @@ class Intake:
         max_in_flight_bytes: how many bytes of bodies may be in memory at once.
         access: who may send.
         forwarding: where the requests go besides.
+        telemetry: what is told of each request.
 
     Attributes:
         session_id: the same.
@@ -98,6 +104,7 @@ class Intake:
         early: tells the log who is turned away.
         budget: the bytes that may still come.
         tally: what became of the requests so far.
+        telemetry: what is told of each.
     """
 
     def __init__(
@@ -107,10 +114,11 @@ class Intake:
         max_in_flight_bytes: int,
         access: Access,
         forwarding: Forwarding | None = None,
+        telemetry: Telemetry = SILENT,
     ) -> None:
         self.session_id, self.budget, self.tally = session_id, Budget(max_in_flight_bytes), Tally()
         self.access, self.early = access, EarlyRefusals()
-        self._capture, self._forwarding = capture, forwarding
+        self._capture, self._forwarding, self.telemetry = capture, forwarding, telemetry
 
     @property
     def session_ids(self) -> tuple[str, ...]:
@@ -194,17 +202,21 @@ class Intake:
             witness=witness,
         )
 
-    def accept(self, reference: CapturedDataReference, size_bytes: int) -> None:
+    def accept(
+        self, reference: CapturedDataReference, size_bytes: int, transport: Transport
+    ) -> None:
         """Count a request that was kept, and how large it was on the wire."""
         signal = reference.signal_type
         self.tally.accepted[signal] += 1
         self.tally.accepted_bytes[signal] += size_bytes
         self.tally.accepted_records[signal] += reference.record_count
+        self.telemetry.received(signal, transport, size_bytes, reference.record_count)
 
-    def refuse(self, refusal: Refusal) -> None:
+    def refuse(self, refusal: Refusal, transport: Transport) -> None:
         """Count a request that was refused."""
-        self.lose(type(refusal).__name__)
+        self.lose(type(refusal).__name__, transport)
 
-    def lose(self, reason: str) -> None:
+    def lose(self, reason: str, transport: Transport) -> None:
         """Count a request that came to nothing, for a reason that is no refusal of ours."""
         self.tally.refused[reason] += 1
+        self.telemetry.refused(transport, reason)

@@ -33,6 +33,7 @@ from otlp_capture.receiver.settings import (
     check_receiver_settings,
 )
 from otlp_capture.result import Failure, Outcome, Success
+from otlp_capture.telemetry import SILENT, Telemetry
 
 _log = logging.getLogger(__name__)
 
@@ -65,6 +66,7 @@ async def open_receiver(
     grpc: GrpcReceiverSettings | None = DEFAULT_GRPC_SETTINGS,
     access: AccessSettings = LOOPBACK_ONLY,
     forwarding: Forwarding | None = None,
+    telemetry: Telemetry = SILENT,
 ) -> AsyncGenerator[Outcome[Receiver, ReceiverError]]:
     """Listen until the block ends; requests that are under way then are answered first.
 
@@ -78,6 +80,8 @@ async def open_receiver(
         grpc: how to take OTLP/gRPC; None: not at all.
         access: who may send; by default anybody on this machine.
         forwarding: where requests go besides; None: nowhere.
+        telemetry: what is told of each request. It must not export to this receiver: what it tells
+            of would never end.
 
     Fails with:
         InvalidConfig: a setting is not in its range, the transports disagree about the budget that
@@ -94,7 +98,7 @@ async def open_receiver(
     if isinstance(allowed, Failure):
         yield allowed
         return
-    intake = Intake(capture, session_id, checked.unwrap(), allowed.unwrap(), forwarding)
+    intake = Intake(capture, session_id, checked.unwrap(), allowed.unwrap(), forwarding, telemetry)
     async with _Closing(intake.early) as closing:
         heard_http = None if http is None else closing.own(await listen_http(intake, http))
         if isinstance(heard_http, Failure):
@@ -120,6 +124,8 @@ async def open_http_receiver(
     session_id: str,
     settings: HttpReceiverSettings = DEFAULT_HTTP_SETTINGS,
     access: AccessSettings = LOOPBACK_ONLY,
+    *,
+    telemetry: Telemetry = SILENT,
 ) -> AsyncGenerator[Outcome[HttpReceiver, ReceiverError]]:
     """Listen for OTLP/HTTP alone, until the block ends; see `open_receiver`.
 
@@ -130,7 +136,7 @@ async def open_http_receiver(
         AccessError: what access depends on cannot be read, or is wrong.
     """
     async with open_receiver(
-        capture, session_id, http=settings, grpc=None, access=access
+        capture, session_id, http=settings, grpc=None, access=access, telemetry=telemetry
     ) as opened:
         if isinstance(opened, Failure):
             yield opened

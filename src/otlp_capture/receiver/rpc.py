@@ -7,6 +7,7 @@ are, within the same bounds, and a client's own gzip is kept.
 import asyncio
 import base64
 import logging
+import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, Final, TypeAlias, TypeVar
@@ -14,6 +15,7 @@ from urllib.parse import unquote
 
 import anyio
 import anyio.lowlevel
+import attrs
 import grpc
 import grpc.aio
 
@@ -54,9 +56,19 @@ _MAX_MESSAGE: Final = 300
 
 _CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
 
+_METHOD_OF: Final = {signal: method for method, signal in METHODS.items()}
+
 _T = TypeVar("_T")
 _Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 _Kept: TypeAlias = Outcome[Kept, Refusal]
+
+
+@attrs.frozen
+class _Call:
+    """A call under way: its method, where it is one of ours, and when it began."""
+
+    method: str | None
+    began_s: float
 
 
 class Exporting(grpc.GenericRpcHandler):
@@ -105,25 +117,36 @@ class Exporting(grpc.GenericRpcHandler):
         await self.end()
 
     async def _no_method(self, method: str, _messages: object, context: _Context) -> bytes:
+        call = _Call(None, time.perf_counter())
         admitted = await _guarded(lambda: self._admit(context))
         if isinstance(admitted, Failure):
-            return await self._refuse(admitted.failure(), context)
-        return await self._refuse(UnknownMethod(method, tuple(METHODS)), context)
+            return await self._refuse(admitted.failure(), context, call)
+        return await self._refuse(UnknownMethod(method, tuple(METHODS)), context, call)
 
     async def _export(self, signal: Signal, _messages: object, context: _Context) -> bytes:
+        call = _Call(_METHOD_OF[signal], time.perf_counter())
         session_id = await _guarded(lambda: self._admit(context))
         if isinstance(session_id, Failure):
-            return await self._refuse(session_id.failure(), context)
-        message = await self._received(context)
+            return await self._refuse(session_id.failure(), context, call)
+        message = await self._received(context, call)
         if isinstance(message, Failure):
-            return await self._refuse(message.failure(), context)
-        kept = await self._kept(message.unwrap(), signal, session_id.unwrap(), context)
+            return await self._refuse(message.failure(), context, call)
+        kept = await self._kept(message.unwrap(), signal, session_id.unwrap(), context, call)
         if isinstance(kept, Failure):
-            return await self._refuse(kept.failure(), context)
+            return await self._refuse(kept.failure(), context, call)
         reference, partial_success = kept.unwrap().reference, kept.unwrap().partial_success
-        self._intake.accept(reference, len(message.unwrap()))
+        self._intake.accept(reference, len(message.unwrap()), "grpc")
         await _said(context.send_initial_metadata((("x-durability", reference.durability),)))
+        self._tell(call, "OK", None)
         return otlp.encode_response(signal, "protobuf", partial_success)
+
+    def _tell(self, call: _Call, status: str | None, error: str | None) -> None:
+        duration_s = time.perf_counter() - call.began_s
+        self._intake.telemetry.answered_grpc(call.method, status, error, duration_s)
+
+    def _lose(self, reason: str, call: _Call) -> None:
+        self._intake.lose(reason, "grpc")
+        self._tell(call, None, reason)
 
     async def _admit(self, context: _Context) -> Outcome[str, Refusal]:
         """Tell the session that a call goes to, before its message is read."""
@@ -131,12 +154,12 @@ class Exporting(grpc.GenericRpcHandler):
         names = names_in_auth_context(context.auth_context())
         return self._intake.admit(authorizations, names, _address(context.peer()))
 
-    async def _received(self, context: _Context) -> Outcome[bytes, Refusal]:
+    async def _received(self, context: _Context, call: _Call) -> Outcome[bytes, Refusal]:
         """Read the one message there is to be."""
         try:
             read = await _guarded(lambda: self._reads.run(partial(_one_message, context)))
         except asyncio.CancelledError:
-            self._intake.lose(UNREAD)
+            self._lose(UNREAD, call)
             raise
         return read if isinstance(read, Failure) else read.unwrap()
 
@@ -148,7 +171,7 @@ class Exporting(grpc.GenericRpcHandler):
         return ReadRequest(message, signal, "protobuf", encoding, headers, hops)
 
     async def _kept(
-        self, message: bytes, signal: Signal, session_id: str, context: _Context
+        self, message: bytes, signal: Signal, session_id: str, context: _Context, call: _Call
     ) -> _Kept:
         """Keep a request in a task that no client can cancel."""
         keeping = asyncio.create_task(
@@ -159,7 +182,7 @@ class Exporting(grpc.GenericRpcHandler):
         try:
             return await asyncio.shield(keeping)
         except asyncio.CancelledError:
-            self._intake.lose(UNANSWERED)
+            self._lose(UNANSWERED, call)
             raise
 
     async def _keep(self, request: ReadRequest, session_id: str) -> _Kept:
@@ -168,10 +191,11 @@ class Exporting(grpc.GenericRpcHandler):
                 return Failure(Overloaded(held.limit_bytes))
             return await self._intake.keep(request, session_id)
 
-    async def _refuse(self, refusal: Refusal, context: _Context) -> bytes:
+    async def _refuse(self, refusal: Refusal, context: _Context, call: _Call) -> bytes:
         """Count a refusal and say it, which ends the call."""
-        self._intake.refuse(refusal)
+        self._intake.refuse(refusal, "grpc")
         _, code = answer_to(refusal)
+        self._tell(call, _CODES[code].name, type(refusal).__name__)
         text = refusal.message[:_MAX_MESSAGE]
         wait_s = returns_after_s(refusal, self._settings.retry_after_s)
         details = (
