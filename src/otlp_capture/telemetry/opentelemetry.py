@@ -4,11 +4,11 @@ from collections import defaultdict
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import attrs
 
-from otlp_capture.result import Failure
+from otlp_capture.result import Failure, Fault
 from otlp_capture.telemetry.conventions import (
     SCHEMA_URL,
     SECONDS,
@@ -118,8 +118,9 @@ class _OpenTelemetry:
         ) as span:
 
             def conclude(outcome: _T) -> _T:
-                if isinstance(outcome, Failure):
-                    error: Any = outcome.failure()
+                ended: Any = outcome  # what kind of outcome it is does not matter here
+                if isinstance(ended, Failure):
+                    error = cast("Fault", ended.failure())
                     span.set_attribute("error.type", type(error).__name__)
                     span.set_status(trace.StatusCode.ERROR, error.message)
                 return outcome

@@ -1,6 +1,8 @@
 """What the capture service tells of its own work."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
@@ -181,6 +183,14 @@ class TestMetrics:
         assert "otlp_capture.spool.limit" not in heard.metrics()
 
 
+def noted(calls: list[str], name: str, real: Callable[..., Any]) -> Callable[..., Any]:
+    def call(_: object, *given: Any) -> Any:
+        calls.append(name)
+        return real(*given)
+
+    return call
+
+
 class TestSilence:
     async def test_a_request_is_the_same_call_where_nobody_listens(
         self,
@@ -191,12 +201,7 @@ class TestSilence:
     ) -> None:
         calls = list[str]()
         for name in ("operation", "received", "synced", "published"):
-            real = getattr(SILENT, name)
-            monkeypatch.setattr(
-                type(SILENT),
-                name,
-                lambda _, *given, name=name, real=real: calls.append(name) or real(*given),
-            )
+            monkeypatch.setattr(type(SILENT), name, noted(calls, name, getattr(SILENT, name)))
         silent = attrs.evolve(told, telemetry=SILENT)
         async with opened_capture(storage, clock, silent) as capture:
             or_raise(await capture.start_capture(SESSION))
