@@ -167,7 +167,7 @@ class SpoolWriter:
     def _tell(self, commit: _Commit, duration_ns: int) -> None:
         if not commit.frames or self._telemetry is SILENT:
             return
-        kept_bytes, errors = [], []
+        kept_bytes, errors = list[int](), list[str]()
         for at, new in enumerate(commit.frames):
             outcome = commit.outcomes[at]
             if isinstance(outcome, Failure):
