@@ -17,7 +17,7 @@ from otlp_capture.capture.errors import (
 )
 from otlp_capture.capture.framing import Framer
 from otlp_capture.capture.intake import ClientRequest
-from otlp_capture.capture.model import CapturedDataReference, CaptureSettings
+from otlp_capture.capture.model import CapturedDataReference, CaptureSettings, Durability
 from otlp_capture.capture.spooling import SpoolPlace, durability
 from otlp_capture.clock import Clock, moment, unix_nano
 from otlp_capture.otlp import Signal
@@ -99,7 +99,7 @@ class Recording:
         self._lock = anyio.Lock()
         self._tasks = tasks
         self._background = anyio.CancelScope()
-        self._durability = durability(settings, place)
+        self._durability: Durability = durability(settings, place)
         self._budget = SpoolBudget(settings.spool_budget_bytes) if place is None else place.budget
         self._publisher = Publisher(
             storage,
