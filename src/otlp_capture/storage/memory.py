@@ -21,7 +21,7 @@ from otlp_capture.storage.errors import (
 from otlp_capture.storage.keys import key_fault, prefix_fault
 from otlp_capture.storage.objects import ByteRange, Condition, IfAbsent, IfMatch, StoredObject
 from otlp_capture.storage.protocol import S3Storage, S3StorageTag
-from otlp_capture.storage.sources import SourceFailed, opened_source, remove_source
+from otlp_capture.storage.sources import SourceFailed, opened_source, stored_and_removed
 
 _STORE: Final = "memory:"
 
@@ -81,14 +81,7 @@ class _MemoryStorage:
         return await self.store_raw_data(data, key)
 
     async def publish_file(self, path: Path, key: str) -> Outcome[StoredObject, StorageError]:
-        stored = await self.store_file(path, key)
-        if isinstance(stored, Failure):
-            return stored
-        try:
-            await anyio.to_thread.run_sync(remove_source, path)
-        except SourceFailed as failed:
-            return Failure(failed.error)
-        return stored
+        return await stored_and_removed(self.store_file, path, key)
 
     async def retrieve_raw_data(
         self, key: str, *, byte_range: ByteRange | None = None

@@ -34,7 +34,7 @@ from otlp_capture.storage.s3_client import (
 from otlp_capture.storage.s3_download import Download
 from otlp_capture.storage.s3_errors import S3_EXCEPTIONS, Request, storage_error
 from otlp_capture.storage.s3_multipart import MultipartUpload
-from otlp_capture.storage.sources import Source, SourceFailed, opened_source, remove_source
+from otlp_capture.storage.sources import Source, SourceFailed, opened_source, stored_and_removed
 
 T = TypeVar("T")
 
@@ -103,14 +103,7 @@ class S3Store:
 
     async def publish_file(self, path: Path, key: str) -> Outcome[StoredObject, StorageError]:
         """Store a file, and remove it."""
-        stored = await self.store_file(path, key)
-        if isinstance(stored, Failure):
-            return stored
-        try:
-            await anyio.to_thread.run_sync(remove_source, path)
-        except SourceFailed as failed:
-            return Failure(failed.error)
-        return stored
+        return await stored_and_removed(self.store_file, path, key)
 
     async def retrieve_raw_data(
         self, key: str, *, byte_range: ByteRange | None = None

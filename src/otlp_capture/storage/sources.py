@@ -3,13 +3,16 @@
 import errno
 import os
 import stat
-from collections.abc import Generator, Iterator
+from collections.abc import Awaitable, Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import anyio.to_thread
 import attrs
 
-from otlp_capture.storage.errors import SourceUnreadable
+from otlp_capture.result import Failure, Outcome
+from otlp_capture.storage.errors import SourceUnreadable, StorageError
+from otlp_capture.storage.objects import StoredObject
 
 
 class SourceFailed(Exception):  # noqa: N818 - it carries an error, and never leaves the package
@@ -77,6 +80,22 @@ def opened_source(path: Path) -> Generator[Source]:
         yield Source(path, facts.st_size, descriptor)
     finally:
         os.close(descriptor)
+
+
+async def stored_and_removed(
+    store: Callable[[Path, str], Awaitable[Outcome[StoredObject, StorageError]]],
+    path: Path,
+    key: str,
+) -> Outcome[StoredObject, StorageError]:
+    """Store a file, and remove it once the store has it."""
+    stored = await store(path, key)
+    if isinstance(stored, Failure):
+        return stored
+    try:
+        await anyio.to_thread.run_sync(remove_source, path)
+    except SourceFailed as failed:
+        return Failure(failed.error)
+    return stored
 
 
 def remove_source(path: Path) -> None:
