@@ -25,10 +25,11 @@ def tests(session: nox.Session) -> None:
     """Run every test on real servers, with branch coverage, then units without the extension."""
     install(session, "tests", extras="[demo]")
     session.run("coverage", "erase")
-    session.run("coverage", "run", "-m", "pytest", *session.posargs)
+    at_once = [] if session.posargs else ["-n", "auto", "--dist", "worksteal"]
+    session.run("coverage", "run", "-m", "pytest", *at_once, *session.posargs)
     if not session.posargs:
         without = {"OTLP_CAPTURE_KERNEL": "python"}
-        session.run("coverage", "run", "-m", "pytest", *UNITS, env=without)
+        session.run("coverage", "run", "-m", "pytest", *at_once, *UNITS, env=without)
     session.run("coverage", "combine", "--quiet")
     least = [] if session.posargs else ["--fail-under=97"]
     session.run("coverage", "report", *least)

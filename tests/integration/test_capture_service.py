@@ -59,22 +59,23 @@ def clock() -> VirtualClock:
     return VirtualClock()
 
 
+@pytest.fixture
+async def storage(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> AsyncIterator[S3Storage]:
+    layer: Any = memory_storage()
+    if kind == "local":
+        layer = local_storage(tmp_path / "store")
+    elif kind != "memory":
+        server = request.getfixturevalue(f"{kind}_s3")
+        layer = s3_storage(server.config(server.make_bucket(), prefix="below/it"))
+    async with open_runtime(layer, S3StorageTag) as opened:
+        (storage,) = or_raise(opened)
+        yield storage
+
+
 @pytest.mark.parametrize("kind", ["memory", "local", "moto", "rclone"])
 class TestOnEveryStore:
-    @pytest.fixture
-    async def storage(
-        self, kind: str, tmp_path: Path, request: pytest.FixtureRequest
-    ) -> AsyncIterator[S3Storage]:
-        layer: Any = memory_storage()
-        if kind == "local":
-            layer = local_storage(tmp_path / "store")
-        elif kind != "memory":
-            server = request.getfixturevalue(f"{kind}_s3")
-            layer = s3_storage(server.config(server.make_bucket(), prefix="below/it"))
-        async with open_runtime(layer, S3StorageTag) as opened:
-            (storage,) = or_raise(opened)
-            yield storage
-
     async def test_a_session_is_recorded_and_read_back(
         self, storage: S3Storage, clock: VirtualClock
     ) -> None:
@@ -182,6 +183,11 @@ class TestOnEveryStore:
                 assert isinstance(outcome, Success), "nothing but the checkpoints tells"
             else:
                 assert outcome == Failure(SessionAlreadyActive("s", 3_600.0, is_held_here=True))
+
+
+@pytest.mark.parametrize("kind", ["memory", "moto", "rclone"])
+class TestOnStoresOfManyMachines:
+    """A directory and its spool are on one machine, where nobody loses a session."""
 
     async def test_a_process_that_lost_its_session_notices(
         self, kind: str, storage: S3Storage, clock: VirtualClock, tmp_path: Path

@@ -254,7 +254,7 @@ class TestOptions:
         for written, option in self.options().items():
             own = written.rpartition("--")[2].replace("-", "_").upper()
             shared = f"OTLP_CAPTURE_{own}"
-            assert option.envvar == (shared if own in {"STORE", "JSON"} else None), written
+            assert option.envvar == (shared if own in {"STORE", "JSON", "SPOOL"} else None), written
             assert option.envvar or option.name.upper() == own, written
 
     def test_each_says_what_it_is_for(self) -> None:
