@@ -253,9 +253,13 @@ class TestOptions:
     def test_each_has_the_variable_of_its_name(self) -> None:
         for written, option in self.options().items():
             own = written.rpartition("--")[2].replace("-", "_").upper()
-            shared = f"OTLP_CAPTURE_{own}"
-            assert option.envvar == (shared if own in {"STORE", "JSON", "SPOOL"} else None), written
-            assert option.envvar or option.name.upper() == own, written
+            path = written.rpartition(" ")[0].replace(" ", "_").upper()
+            if own in {"STORE", "JSON", "SPOOL"}:
+                assert option.envvar == f"OTLP_CAPTURE_{own}", written
+            else:
+                # It is made of the parameter's name, unless that cannot be the option's.
+                made = f"OTLP_CAPTURE_{path}_{option.name.upper()}"
+                assert (option.envvar or made) == f"OTLP_CAPTURE_{path}_{own}", written
 
     def test_each_says_what_it_is_for(self) -> None:
         assert [written for written, option in self.options().items() if not option.help] == []
