@@ -28,7 +28,9 @@ from otlp_capture.result import Failure, Outcome, Success
 from otlp_capture.sessions import CaptureSessionMetadata, metadata_document
 
 sessions = typer.Typer(
-    cls=Group, no_args_is_help=True, help="List sessions, and show what one holds."
+    cls=Group,
+    no_args_is_help=True,
+    help="List, show, verify, reindex, hold, release and delete sessions.",
 )
 
 
