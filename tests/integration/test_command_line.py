@@ -96,6 +96,22 @@ class TestUsageErrors:
             assert "Usage: otlp-capture" in wrong.stderr
             assert "Traceback" not in wrong.stderr
 
+    def test_an_option_of_what_is_not_asked_for_is_refused(self, shell: Shell) -> None:
+        commands = (
+            "serve --session s --forward-gzip",
+            "record --session s --forward-timeout 1 -- true",
+            "serve --session s --unready-after 3",
+        )
+        anywhere = {"OTLP_CAPTURE_SERVE_HTTP_PORT": "0", "OTLP_CAPTURE_SERVE_GRPC_PORT": "0"}
+
+        errors = [run.error for run in shell.run_all(*commands, OTLP_CAPTURE_JSON="1", **anywhere)]
+
+        assert [(each["error"], each["field"]) for each in errors] == [
+            ("InvalidConfig", "--forward"),
+            ("InvalidConfig", "--forward"),
+            ("InvalidConfig", "--unready-after"),
+        ]
+
     def test_machines_are_told_in_json(self, shell: Shell) -> None:
         for wrong in shell.run_all(*self.CASES, OTLP_CAPTURE_JSON="1"):
             assert (wrong.code, wrong.stdout) == (2, "")

@@ -305,8 +305,8 @@ def _size_bytes(paths: Iterable[Path]) -> int:
 def describe(found: Recovered) -> str:
     """Say in a sentence what was recovered."""
     text = (
-        f"Session {found.session_id}: {found.requests:,} requests in {found.segments:,} segments "
-        f"came from the spool of a process that did not end well"
+        f"Session {found.session_id}: requests came from the spool of a process that did not end "
+        f"well ({found.requests:,}, segments: {found.segments:,})"
     )
     if found.dropped_bytes:
         text += f"; {found.dropped_bytes:,} bytes behind the last whole request are cut off"

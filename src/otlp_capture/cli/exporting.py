@@ -150,6 +150,7 @@ def _report(report: ExportReport, *, is_stdout: bool, as_json: bool) -> None:
     losses = {
         "lost fields that JSON has no form for": report.unknown_fields,
         "lost the headers that were kept of them": report.headers,
+        "lost an arrival that differs from the times of its records": report.arrivals,
     }
     for what, count in losses.items():
         if count:

@@ -162,6 +162,9 @@ def plan_forwarding(
         InvalidConfig: a header, or a setting, makes no sense.
         InvalidDestination: a URL does not, or names the receiver itself.
     """
+    if not options.urls and options != ForwardOptions():
+        allowed = "the options of forwarding are for --forward, which is not given"
+        return Failure(InvalidConfig("--forward", "", allowed))
     headers = _headers(options)
     if isinstance(headers, Failure):
         return headers

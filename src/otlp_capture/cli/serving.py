@@ -118,7 +118,7 @@ def serve(
     no_grpc: Annotated[bool, typer.Option("--no-grpc", help="Take no OTLP/gRPC.")] = False,
     ring: RingOption = None,
     admin_port: AdminPortOption = None,
-    unready_after: UnreadyAfterOption = 60.0,
+    unready_after: UnreadyAfterOption = None,
     description: DescriptionOption = None,
     label: LabelsOption = None,
     signal: SignalsOption = None,

@@ -280,7 +280,9 @@ def _print_verification(report: VerifyReport) -> None:
         f"{counted_text(report.size_bytes, 'byte')}"
     )
     _print_findings(report.findings)
-    if report.is_sound:
+    if report.is_sound and report.findings.counts:
+        put("Nothing is damaged; the notes above say what does not agree yet.")
+    elif report.is_sound:
         put("Nothing is damaged, and all counts agree.")
     else:
         put(f"{counted_text(report.findings.damages, 'damage')} found.")
