@@ -14,6 +14,9 @@ MOST_HOPS: Final = 8
 
 _NAME: Final = re.compile(r"[0-9a-z!#$%&'*+.^_`|~-]+")
 _VALUE: Final = re.compile(r"[\x20-\x7e]*")
+_MARK: Final = re.compile(r"[0-9A-Za-z_-]{1,64}")
+"""A receiver's name. Anybody may send the header: what is none is passed on to nobody."""
+
 _OF_THE_TRANSPORT: Final = frozenset(
     {
         "accept-encoding",
@@ -52,13 +55,14 @@ def check_header(name: str, value: str) -> str | None:
 
 
 def forwarded_by(headers: Iterable[tuple[str, str]]) -> tuple[str, ...]:
-    """Return the names of the receivers that forwarded a request.
+    """Return the names of the receivers that forwarded a request; what is no name is left out.
 
     >>> forwarded_by((("x-otlp-capture-forwarded", "a1, b2"),))
     ('a1', 'b2')
     """
     values = (value for name, value in headers if name.lower() == FORWARDED_HEADER)
-    return tuple(name.strip() for value in values for name in value.split(",") if name.strip())
+    names = (name.strip() for value in values for name in value.split(","))
+    return tuple(name for name in names if _MARK.fullmatch(name))
 
 
 def passed_on(kept: Headers, hops: Iterable[str]) -> Headers:
