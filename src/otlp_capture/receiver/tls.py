@@ -186,7 +186,9 @@ def names_in_certificate(certificate: Mapping[str, Any] | None) -> frozenset[str
         return frozenset()
     subject = (pair for part in certificate.get("subject", ()) for pair in part)
     common = {value for kind, value in subject if kind == "commonName"}
-    return frozenset(common | {value for _, value in certificate.get("subjectAltName", ())})
+    # The alternative name that is a directory's has no text.
+    others = {value for _, value in certificate.get("subjectAltName", ()) if isinstance(value, str)}
+    return frozenset(common | others)
 
 
 def names_in_auth_context(context: Mapping[str, Iterable[bytes]]) -> frozenset[str]:
