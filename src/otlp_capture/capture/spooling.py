@@ -222,10 +222,11 @@ class Spooling:
         Fails with:
             StorageError: the store or the spool did not answer well.
         """
-        published = await publish_leftovers(self._storage, place.spool, place.claim)
+        published = await publish_leftovers(
+            self._storage, place.spool, place.claim, left=self.budget.give_back
+        )
         if isinstance(published, Success):
             found = published.unwrap()
-            self.budget.give_back(found.size_bytes + found.dropped_bytes)
             if found.segments or found.dropped_bytes:
                 _log.warning("%s", describe(found))
         return published

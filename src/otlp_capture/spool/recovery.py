@@ -4,6 +4,7 @@ import fcntl
 import logging
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import anyio.to_thread
@@ -60,7 +61,11 @@ class _Cut:
 
 
 async def publish_leftovers(
-    storage: S3Storage, spool: SpoolFolder, claim: SpoolClaim
+    storage: S3Storage,
+    spool: SpoolFolder,
+    claim: SpoolClaim,
+    *,
+    left: Callable[[int], object] = lambda _bytes: None,
 ) -> Outcome[Recovered, StorageError]:
     """Publish all that a session has in the spool and that nobody holds.
 
@@ -70,6 +75,7 @@ async def publish_leftovers(
         storage: where to.
         spool: the spool.
         claim: the session's folder in it.
+        left: told of the bytes that have left the session's folder, also before a failure.
 
     Fails with:
         StorageError: the store or the spool did not answer well; the rest is still in the spool.
@@ -85,6 +91,7 @@ async def publish_leftovers(
         try:
             if key is None:
                 aside = await anyio.to_thread.run_sync(_set_aside, spool, claim.session_id, path)
+                left(aside.lstat().st_size)
                 found = attrs.evolve(found, quarantined=(*found.quarantined, aside))
                 continue
             cut = await anyio.to_thread.run_sync(_cut, spool, claim.session_id, path, key)
@@ -92,10 +99,12 @@ async def publish_leftovers(
             return Failure(local_error(error, spool.name, name))
         if cut is None:
             continue
+        left(cut.dropped_bytes)
         if cut.requests:
             published = await storage.publish_file(path, key)
             if isinstance(published, Failure):
                 return published
+            left(cut.size_bytes)
         found = _added(found, cut)
     return Success(found)
 

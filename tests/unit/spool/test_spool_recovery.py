@@ -167,6 +167,21 @@ class TestPublishing:
             assert (found.segments, found.quarantined) == (0, ())
             assert [*at_work.files.values()] == [new_frame(0).member]
 
+    async def test_what_has_left_is_told_also_where_the_rest_stays(
+        self, storage: FaultyStorage, spool: SpoolFolder
+    ) -> None:
+        claim = claimed(spool)
+        leave(claim, MEMBERS[0])
+        leave(claim, MEMBERS[1], KEY.replace("-x", "-y"))
+        storage.fail("publish_file", passing=1)
+        left = list[int]()
+
+        failed = await publish_leftovers(storage, spool, claim, left=left.append)
+        assert failed == Failure(storage.error)
+        assert sum(left) == len(MEMBERS[0])
+        or_raise(await publish_leftovers(storage, spool, claim, left=left.append))
+        assert sum(left) == len(MEMBERS[0]) + len(MEMBERS[1])
+
     async def test_it_is_done_again_where_the_store_said_no(
         self, storage: FaultyStorage, spool: SpoolFolder
     ) -> None:
