@@ -187,6 +187,8 @@ class Recording:
                     self._give_up(error)
                     return Failure(error)
                 return Failure(StorageFailure(self._metadata.session_id, error))
+        # All is published: this only lets the writer's tasks end with the session.
+        await self._writer.close()
         self._background.cancel()
         return Success(self._metadata)
 

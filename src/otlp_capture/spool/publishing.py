@@ -113,6 +113,9 @@ class Publisher:
         while not parcel.is_over:
             haste = self._haste
             async with self._slots:
+                if parcel.is_over:
+                    # It was let go while it waited for its turn: there is nothing in it any more.
+                    return
                 stored = await self._publish(parcel)
             if isinstance(stored, Success):
                 parcel.error = None

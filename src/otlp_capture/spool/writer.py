@@ -80,8 +80,8 @@ class SpoolWriter:
         self._ages = deque[tuple[int, SpoolSegment]]()
         self._due: set[SpoolSegment] = set()
         self._is_closed = self._is_over = False
-        tasks.start_soon(self._work)
-        tasks.start_soon(self._keep_time)
+        self._background = anyio.CancelScope()
+        tasks.start_soon(self._run)
         self.unsettled_bytes = 0
 
     async def append(self, new: NewFrame) -> Outcome[KeptFrame, StorageError]:
@@ -127,7 +127,14 @@ class SpoolWriter:
         self._is_closed = True
         drained = await self.drain()
         self._sealed.close()
+        self._background.cancel()
         return drained
+
+    async def _run(self) -> None:
+        with self._background:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._work)
+                tasks.start_soon(self._keep_time)
 
     async def _work(self) -> None:
         """Sync what has come, again and again."""

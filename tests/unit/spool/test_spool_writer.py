@@ -11,7 +11,13 @@ from returns.result import Failure, Success
 
 from otlp_capture.result import or_raise
 from otlp_capture.sessions import KeptFrame, NewFrame
-from otlp_capture.spool import SpoolFolder, publish_leftovers
+from otlp_capture.spool import (
+    MemorySegment,
+    Publisher,
+    SpoolBudget,
+    SpoolFolder,
+    publish_leftovers,
+)
 from otlp_capture.storage import S3Storage, StorageFault, StorageFull
 from tests.clocks import VirtualClock, settled
 from tests.faulty_storage import FaultyStorage
@@ -322,3 +328,30 @@ class TestPublishing:
             assert isinstance(await at_work.writer.drain(), Failure)
             assert await at_work.writer.drain() == Success(None)
             assert at_work.budget.used_bytes == 0
+
+    async def test_what_is_let_go_while_it_waits_for_its_turn_is_not_published(
+        self, storage: FaultyStorage, clock: VirtualClock
+    ) -> None:
+        gate = storage.hold("raw")
+        async with anyio.create_task_group() as tasks:
+            publisher = Publisher(storage, tasks, clock, SpoolBudget(), lambda _: None)
+            for number in range(5):
+                segment = MemorySegment("s", new_frame(number))
+                segment.append([new_frame(number)])
+                publisher.put(segment, segment.seal())
+            await settled()
+            publisher.close()
+            gate.set()
+
+        assert b"" not in (await content_of(storage)).values()
+        assert len(await content_of(storage)) == 4
+
+    async def test_nothing_works_on_behind_a_writer_that_is_closed(
+        self, storage: FaultyStorage, clock: VirtualClock, tmp_path: Path
+    ) -> None:
+        async with writing(storage, tmp_path, clock) as at_work:
+            before = len(anyio.get_running_tasks())
+            or_raise(await at_work.writer.close())
+            await settled()
+
+            assert len(anyio.get_running_tasks()) < before
