@@ -213,11 +213,11 @@ class Ring:
 
     async def move(
         self, segments: Iterable[Shelved], session_id: str, place: SpoolPlace
-    ) -> Outcome[list[tuple[MovedSegment, SegmentIndex]], StorageError]:
+    ) -> tuple[list[tuple[MovedSegment, SegmentIndex]], StorageError | None]:
         """Move segments that were handed over into the folder of a session.
 
-        Fails with:
-            StorageError: the spool refused. What is moved belongs to the session, the rest is kept.
+        Returns:
+            What is moved, and belongs to the session; and why the rest is kept, if it is.
         """
         moved: list[tuple[MovedSegment, SegmentIndex]] = []
         left = list(segments)
@@ -229,16 +229,14 @@ class Ring:
                 )
             except OSError as error:
                 self.put_back(left)
-                for each, _ in moved:
-                    each.close()
-                return Failure(local_error(error, place.spool.name, index.key))
+                return moved, local_error(error, place.spool.name, index.key)
             moved.append((segment, index))
             left.pop(0)
             # From here on it is the session's, also in the budget.
             self._shelf.give_back(index.size_bytes)
             place.budget.used_bytes += index.size_bytes
             self._published += len(index.frames)
-        return Success(moved)
+        return moved, None
 
     async def close(self) -> None:
         """Take no more; what is kept stays in the spool, for the next ring of this name."""

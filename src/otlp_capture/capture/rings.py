@@ -16,6 +16,7 @@ from otlp_capture.clock import Clock, moment
 from otlp_capture.result import Failure, Outcome, Success
 from otlp_capture.sessions import CaptureSessionMetadata, SessionNotFound
 from otlp_capture.spool import Shelved
+from otlp_capture.storage import StorageError
 
 SessionBeginner: TypeAlias = Callable[
     [CaptureConfig, int], Awaitable[Outcome[Recording, CaptureError]]
@@ -108,15 +109,29 @@ class Rings:
             default=self._clock.time_ns(),
         )
         config = attrs.evolve(ring.config.session, session_id=session_id)
-        begun = await self._begin(config, first_ns)
-        if isinstance(begun, Failure):
-            ring.put_back(segments)
-            return begun
+        is_begun = False
+        try:
+            begun = await self._begin(config, first_ns)
+            if isinstance(begun, Failure):
+                return begun
+            is_begun = True
+        finally:
+            # Also where the caller is cancelled: it is the ring's until it is moved.
+            if not is_begun:
+                ring.put_back(segments)
         recording = begun.unwrap()
-        assert recording.place is not None, "where there is a ring there is a spool"
         ring.sessions.append(session_id)
-        moved = await ring.move(segments, session_id, recording.place)
-        if isinstance(moved, Failure):
-            return Failure(StorageFailure(session_id, moved.failure()))
-        recording.adopt(moved.unwrap())
-        return await recording.finish("stopped")
+        error = await self._hand_over(ring, segments, recording)
+        finished = await recording.finish("stopped")
+        return finished if error is None else Failure(StorageFailure(session_id, error))
+
+    async def _hand_over(
+        self, ring: Ring, segments: list[Shelved], recording: Recording
+    ) -> StorageError | None:
+        """Move segments to a session, which has what is moved also where the rest is not."""
+        assert recording.place is not None, "where there is a ring there is a spool"
+        session_id = recording.metadata.session_id
+        with anyio.CancelScope(shield=True):
+            moved, error = await ring.move(segments, session_id, recording.place)
+        recording.adopt(moved)
+        return error

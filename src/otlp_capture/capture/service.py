@@ -103,15 +103,18 @@ class _CaptureService:
     async def start_capture(
         self, config: CaptureConfig
     ) -> Outcome[CaptureSessionMetadata, CaptureError]:
-        return await self._begin(config, self._clock.time_ns(), self._settings)
-
-    async def _begin(
-        self, config: CaptureConfig, start_ns: int, settings: CaptureSettings
-    ) -> Outcome[CaptureSessionMetadata, CaptureError]:
         checked = check_config(config)
         if isinstance(checked, Failure):
             return checked
-        metadata = CaptureSessionMetadata(
+        session_id = config.session_id
+        async with self._opening(session_id):
+            if self._rings.get(session_id) is not None:
+                return Failure(SessionAlreadyActive(session_id, 0.0, is_held_here=True))
+            metadata = self._described(config, self._clock.time_ns())
+            return await self._start(metadata, self._settings)
+
+    def _described(self, config: CaptureConfig, start_ns: int) -> CaptureSessionMetadata:
+        return CaptureSessionMetadata(
             session_id=config.session_id,
             diagnostic_session_id=config.diagnostic_session_id,
             start_time=moment(start_ns),
@@ -124,15 +127,17 @@ class _CaptureService:
             labels=config.labels,
             capture=config.switches,
         )
-        async with self._opening(config.session_id):
-            return await self._start(metadata, settings)
 
     async def _begin_from_ring(
         self, config: CaptureConfig, start_ns: int
     ) -> Outcome[Recording, CaptureError]:
         """Begin a session for what a ring has, which lies in the spool whatever is usual here."""
+        checked = check_config(config)
+        if isinstance(checked, Failure):
+            return checked
         settings = attrs.evolve(self._settings, durability="spool")
-        begun = await self._begin(config, start_ns, settings)
+        async with self._opening(config.session_id):
+            begun = await self._start(self._described(config, start_ns), settings)
         if isinstance(begun, Failure):
             return begun
         return Success(self._recordings[config.session_id])
@@ -193,6 +198,8 @@ class _CaptureService:
         if self._live(session_id) is not None:
             return Failure(SessionAlreadyActive(session_id, 0.0))
         async with self._opening(session_id):
+            if self._rings.get(session_id) is not None:
+                return Failure(SessionAlreadyActive(session_id, 0.0, is_held_here=True))
             taken = await self._take_up(session_id)
         return taken if isinstance(taken, Failure) else Success(taken.unwrap().metadata)
 
@@ -228,7 +235,8 @@ class _CaptureService:
         headers: Headers = (),
         witness: Witness | None = None,
     ) -> Outcome[CapturedDataReference, CaptureError]:
-        keeper = self._recordings.get(session_id) or self._rings.get(session_id)
+        # The ring first: a session of its name has ended then, and would only say so.
+        keeper = self._rings.get(session_id) or self._recordings.get(session_id)
         if keeper is None:
             return Failure(await self._why_not_recorded(session_id))
         return await keeper.keep(

@@ -178,8 +178,13 @@ class MovedSegment:
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             path.rename(self._path)
-            sync_folder(claim.folder)
-            sync_folder(path.parent)
+            try:
+                sync_folder(claim.folder)
+                sync_folder(path.parent)
+            except OSError:
+                # Whose the file is has to be clear to those who go on: it is not moved.
+                self._path.rename(path)
+                raise
         except BaseException:
             self.close()
             raise

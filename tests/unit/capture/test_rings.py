@@ -313,3 +313,77 @@ class TestWhatCannotBe:
             assert isinstance(await capture.get_capture_status("one"), Success)
         numbers = await numbers_in(storage, "one") + await numbers_in(storage, "two")
         assert sorted(numbers) == [*range(5)]
+
+
+class TestNames:
+    async def test_a_ring_takes_what_comes_also_where_a_session_of_its_name_has_ended(
+        self, storage: FaultyStorage, clock: VirtualClock, spooled: CaptureSettings
+    ) -> None:
+        async with opened_capture(storage, clock, spooled) as capture:
+            or_raise(await capture.start_capture(RING.session))
+            or_raise(await capture.stop_capture("r"))
+            or_raise(await capture.start_ring(RING))
+
+            assert or_raise(await send(capture, 1)).durability == "spool"
+
+    async def test_no_session_begins_under_the_name_of_a_ring(
+        self, storage: FaultyStorage, clock: VirtualClock, spooled: CaptureSettings
+    ) -> None:
+        async with opened_capture(storage, clock, spooled) as capture:
+            or_raise(await capture.start_ring(RING))
+
+            taken = Failure(SessionAlreadyActive("r", 0.0, is_held_here=True))
+            assert await capture.start_capture(RING.session) == taken
+            assert await capture.resume_capture("r") == taken
+
+
+class TestCutShort:
+    async def test_a_caller_who_leaves_leaves_everything_in_the_ring(
+        self, storage: FaultyStorage, clock: VirtualClock, spooled: CaptureSettings
+    ) -> None:
+        async with opened_capture(storage, clock, spooled) as capture:
+            or_raise(await capture.start_ring(RING))
+            or_raise(await send(capture, 1))
+            with anyio.CancelScope() as leaving:
+
+                async def leave() -> None:
+                    leaving.cancel()
+                    await anyio.lowlevel.checkpoint()
+
+                storage.interrupt_write("metadata", leave)
+                await capture.publish_ring("r", "first")
+            assert leaving.cancelled_caught
+            or_raise(await capture.publish_ring("r", "second"))
+
+        assert await numbers_in(storage, "second") == [1]
+
+    async def test_what_was_moved_is_the_sessions_and_the_rest_stays(
+        self,
+        storage: FaultyStorage,
+        clock: VirtualClock,
+        spooled: CaptureSettings,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        small = attrs.evolve(spooled, publish_bytes=1)
+        moves = list[Path]()
+        rename = Path.rename
+
+        def second_fails(path: Path, target: Path) -> Path:
+            moves.append(path)
+            if len(moves) == 2:
+                raise OSError(5, "broken")
+            return rename(path, target)
+
+        async with opened_capture(storage, clock, small) as capture:
+            or_raise(await capture.start_ring(RING))
+            for number in range(2):
+                or_raise(await send(capture, number))
+            monkeypatch.setattr(Path, "rename", second_fails)
+            assert isinstance(await capture.publish_ring("r", "first"), Failure)
+            monkeypatch.undo()
+            first = or_raise(await capture.get_capture_status("first"))
+            or_raise(await capture.publish_ring("r", "second"))
+
+        assert (first.status, first.captured_logs) == ("completed", 1)
+        assert await numbers_in(storage, "first") == [0]
+        assert await numbers_in(storage, "second") == [1]
