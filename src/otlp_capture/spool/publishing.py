@@ -110,11 +110,11 @@ class Publisher:
 
     async def _deliver(self, parcel: _Parcel) -> None:
         pause_s = _FIRST_PAUSE_S
-        while not parcel.is_over:
+        while True:
             haste = self._haste
             async with self._slots:
                 if parcel.is_over:
-                    # It was let go while it waited for its turn: there is nothing in it any more.
+                    # It was let go while it waited: there is nothing in it any more.
                     return
                 stored = await self._publish(parcel)
             if isinstance(stored, Success):
