@@ -60,9 +60,14 @@ def call(path: str, headers: Mapping[str, str], stream: int = 1, method: str = "
 def header_block(fields: Iterable[tuple[str, str]]) -> bytes:
     """Spell fields literally, each of less than 127 bytes."""
     return b"".join(
-        b"\0" + bytes([len(name)]) + name.encode() + bytes([len(value)]) + value.encode()
-        for name, value in fields
+        b"\0" + b"".join(bytes([len(each)]) + each for each in map(_spelled, field))
+        for field in fields
     )
+
+
+def _spelled(text: str) -> bytes:
+    """Spell a text; what stands for a byte that is no UTF-8 is that byte."""
+    return text.encode("utf-8", "surrogateescape")
 
 
 def message(content: bytes, *, is_compressed: bool = False) -> bytes:

@@ -1,10 +1,12 @@
 """The receiver's gRPC connections: broken, malformed, bounded, waited for, and counted."""
 
+import asyncio
+import gc
 import logging
 import os
 import socket
 from collections import Counter
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack
 
 import anyio
@@ -136,6 +138,49 @@ class TestTime:
 
 
 class TestMalformed:
+    @pytest.fixture
+    async def died_unheard(self) -> AsyncIterator[list[str]]:
+        """Let tasks of gRPC end by an exception that nobody looks at, and say by which."""
+        loop, died = asyncio.get_running_loop(), list[str]()
+        handler = loop.get_exception_handler()
+        loop.set_exception_handler(
+            lambda _, context: died.append(type(context.get("exception")).__name__)
+        )
+        yield died
+        gc.collect()
+        loop.set_exception_handler(handler)
+
+    async def test_a_server_that_a_path_has_ended_is_begun_again(
+        self, caplog: pytest.LogCaptureFixture, died_unheard: list[str]
+    ) -> None:
+        async with taking() as (opened, calls):
+            for _ in range(3):
+                async with await anyio.connect_tcp("127.0.0.1", opened.grpc_port) as stream:
+                    await stream.send(opening() + call("/\udcff\udcfe/x", {}))
+                    await frames_until_end(stream)
+                with anyio.fail_after(HANGS_AFTER_S):
+                    answer = await calls.export("traces", REQUESTS["traces"], timeout=1.0)
+                    while answer != OK:
+                        await anyio.lowlevel.checkpoint()
+                        answer = await calls.export("traces", REQUESTS["traces"], timeout=1.0)
+
+        assert caplog.text.count("gRPC ended its server") == 1
+        gc.collect()
+        assert set(died_unheard) <= {"UnicodeDecodeError"}
+
+    async def test_metadata_that_cannot_be_read_are_not_in_the_log(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        async with taking() as (opened, calls):
+            async with await anyio.connect_tcp("127.0.0.1", opened.grpc_port) as stream:
+                secret = {"authorization": "Bearer secret-of-mine\udcff"}
+                await stream.send(opening() + call(METHODS["logs"], secret))
+                await stream.send_eof()
+                await frames_until_end(stream)
+            assert await calls.export("traces", REQUESTS["traces"]) == OK
+
+        assert "secret-of-mine" not in caplog.text
+
     @pytest.mark.parametrize(
         "garbage",
         [
@@ -156,6 +201,7 @@ class TestMalformed:
             opening() + call(METHODS["logs"], {}, method="GET"),
             opening() + call(METHODS["logs"], {"content-type": "text/plain"}),
             opening() + call(METHODS["logs"], {"grpc-timeout": "soon"}),
+            opening() + call(METHODS["logs"], {"authorization": "Bearer \udcff"}),
         ],
     )
     async def test_others_are_served_all_the_same(self, garbage: bytes) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import grpc
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from otlp_capture.receiver.access import (
@@ -87,6 +87,7 @@ class TestTokens:
         assert self.access.authenticate(headers, NOBODY) == Failure(CredentialUnknown())
 
     @given(st.text(st.characters(exclude_categories=[])))
+    @example("\ud800")
     def test_no_other_text_is_a_token(self, sent: str) -> None:
         shown = self.access.authenticate([f"Bearer {sent}"], NOBODY)
 

@@ -204,7 +204,7 @@ class Access:
             return Failure(CredentialMissing())
         if len(authorizations) > 1:
             return Failure(CredentialUnknown())
-        token = self.credentials.token_of(secret.strip().encode("utf-8", "surrogateescape"))
+        token = self.credentials.token_of(secret.strip().encode("utf-8", "surrogatepass"))
         if token is None:
             return Failure(CredentialUnknown())
         return Success(Principal(token.name, token.session_id))

@@ -52,6 +52,10 @@ async def listen_grpc(
     """
     import grpc.aio  # noqa: PLC0415 - loaded where it is used
 
+    from otlp_capture.receiver.grpc_tending import (  # noqa: PLC0415 - for what runs
+        Tended,
+        keep_quiet_about_what_clients_send,
+    )
     from otlp_capture.receiver.rpc import Exporting  # noqa: PLC0415 - it loads grpc
 
     try:
@@ -60,15 +64,23 @@ async def listen_grpc(
     except (OSError, OverflowError, ValueError) as error:
         return Failure(CannotListen(settings.host, settings.port, reason_of(error)))
     exporting = Exporting(intake, settings)
-    server = grpc.aio.server(handlers=(exporting,), options=_options(settings))
+
+    def open_server(port: int) -> tuple[Any, int]:
+        server = grpc.aio.server(handlers=(exporting,), options=_options(settings))
+        address = authority(settings.host, port)
+        return server, _add_port(server, address, intake.access.tls)
+
+    keep_quiet_about_what_clients_send()
     try:
-        port = _add_port(server, authority(settings.host, settings.port), intake.access.tls)
+        server, port = open_server(settings.port)
     except RuntimeError:
         reason = "gRPC does not get it"
         return Failure(CannotListen(settings.host, settings.port, reason))
     await server.start()
+    tended = Tended(server, lambda: open_server(port)[0])
 
     async def close() -> None:
+        server = await tended.leave()
         with anyio.move_on_after(settings.shutdown_timeout_s):
             await server.stop(settings.shutdown_timeout_s)
             await exporting.end()

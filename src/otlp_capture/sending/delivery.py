@@ -11,7 +11,14 @@ import attrs
 
 from otlp_capture.clock import Clock
 from otlp_capture.otlp import PartialSuccess
-from otlp_capture.sending.answers import Accepted, Answer, NoAnswer, Refused, Unreadable
+from otlp_capture.sending.answers import (
+    Accepted,
+    Answer,
+    NoAnswer,
+    Refused,
+    Unreadable,
+    one_line,
+)
 from otlp_capture.sending.parcel import Parcel
 from otlp_capture.sending.retrying import RetryPolicy
 from otlp_capture.sending.transport import Transport
@@ -170,7 +177,7 @@ def reason_of(answer: Answer) -> str:
 
 def _part(partial_success: PartialSuccess) -> str:
     rejected, message = partial_success.rejected, partial_success.error_message
-    return f"partial success, {rejected:,} records rejected: {message}"
+    return f"partial success, {rejected:,} records rejected: {one_line(message)}"
 
 
 def _ns(seconds: float) -> int:

@@ -176,7 +176,7 @@ def _too_long(limit: int) -> Unreadable:
 
 
 def _reason_of(error: Exception) -> str:
-    return str(error) or type(error).__name__
+    return one_line(str(error)) or type(error).__name__
 
 
 @asynccontextmanager
