@@ -71,7 +71,7 @@ class TestPlan:
                 "listens there",
             ),
             ({"urls": ["grpc://127.0.0.1"]}, InvalidDestination, "listens there"),
-            ({"queue_mb": 0}, InvalidConfig, "queue_bytes"),
+            ({"urls": ("http://a:4318",), "queue_mb": 0}, InvalidConfig, "queue_bytes"),
         ],
     )
     def test_what_cannot_be_is_named_and_secrets_are_not(

@@ -221,7 +221,8 @@ class TestFaults:
 
     @given(
         where=st.sampled_from(["token", "sha256", "env", "session", "other", "name"]),
-        secret=st.text(st.characters(codec="ascii", categories=["L", "N", "P"]), min_size=16),
+        # Of letters that no word of an error is made of.
+        secret=st.text("QZX#%+0123456789", min_size=16),
         noise=st.sampled_from(["", "\n=", "\n[", "\n[[token]]", '\ntoken = "']),
     )
     def test_whatever_is_wrong_no_error_has_what_the_file_holds(
