@@ -4,13 +4,16 @@ import signal
 from pathlib import Path
 
 from tests.command_line import Shell, put_session, send
-from tests.export_requests import logs
+from tests.export_requests import PROTOBUF, logs
+from tests.raw_http import post
+
+REQUEST = post("/v1/logs", logs(), PROTOBUF)
 
 
 def test_a_killed_recorder_s_session_is_published_and_then_ended(tmp_path: Path) -> None:
     shell = Shell(tmp_path)
     with shell.serving("--session", "s", "--no-grpc") as serving:
-        assert send(serving.port, *[logs()] * 3) == [200] * 3
+        assert send(serving.port, *[REQUEST] * 3) == [200] * 3
         serving.process.send_signal(signal.SIGKILL)
         serving.process.wait()
 
@@ -28,7 +31,7 @@ def test_a_killed_recorder_s_session_is_published_and_then_ended(tmp_path: Path)
 def test_people_are_told_what_is_left(tmp_path: Path) -> None:
     shell = Shell(tmp_path)
     with shell.serving("--session", "s", "--no-grpc") as serving:
-        assert send(serving.port, logs()) == [200]
+        assert send(serving.port, REQUEST) == [200]
         serving.process.send_signal(signal.SIGKILL)
         serving.process.wait()
 
