@@ -14,8 +14,8 @@ from otlp_capture.capture.ring import Ring, RingConfig, RingStatus, check_ring
 from otlp_capture.capture.spooling import NO_SPOOL, HeldElsewhere, Spooling, given_up
 from otlp_capture.clock import Clock, moment
 from otlp_capture.result import Failure, Outcome, Success
-from otlp_capture.sessions import CaptureSessionMetadata, SessionNotFound
-from otlp_capture.spool import Shelved
+from otlp_capture.sessions import CaptureSessionMetadata, SegmentIndex, SessionNotFound
+from otlp_capture.spool import MovedSegment, Shelved
 from otlp_capture.storage import StorageError
 
 SessionBeginner: TypeAlias = Callable[
@@ -131,6 +131,8 @@ class Rings:
         """Move segments to a session, which has what is moved also where the rest is not."""
         assert recording.place is not None, "where there is a ring there is a spool"
         session_id = recording.metadata.session_id
+        moved: list[tuple[MovedSegment, SegmentIndex]] = []
+        error: StorageError | None = None
         with anyio.CancelScope(shield=True):
             moved, error = await ring.move(segments, session_id, recording.place)
         recording.adopt(moved)
