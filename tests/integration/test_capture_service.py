@@ -192,10 +192,6 @@ class TestOnStoresOfManyMachines:
     async def test_a_process_that_lost_its_session_notices(
         self, kind: str, storage: S3Storage, clock: VirtualClock, tmp_path: Path
     ) -> None:
-        if kind == "local":
-            pytest.skip(
-                "a directory and its spool are on one machine: nobody loses a session there"
-            )
         later = VirtualClock(START + 60_000_000_000)
         machines = [
             attrs.evolve(AT_ONCE, spool_directory=tmp_path / name if kind != "memory" else None)
