@@ -36,6 +36,14 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def laws(session: nox.Session) -> None:
+    """Try the properties on examples that no run has seen; `-- -k spool` takes some of them."""
+    install(session, "tests", extras="[demo]")
+    searching = ("-n", "auto", "--dist", "worksteal", "--hypothesis-profile", "searching")
+    session.run("pytest", *searching, "tests/laws", *session.posargs)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style, and that the floors hold."""
     install(session, "lint")
