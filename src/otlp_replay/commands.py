@@ -38,16 +38,11 @@ from otlp_capture.clock import SystemClock
 from otlp_capture.result import Failure, Outcome, Success
 from otlp_capture.sessions import metadata_document
 from otlp_capture.storage import S3Storage, S3StorageTag
+from otlp_replay.config import Protocol, ReplayConfig, TimestampAdjustment
 from otlp_replay.demo import Demo, DemoLive, Demonstration, DemoTag
 from otlp_replay.errors import DataCorrupted, DecompressionFailure, IngestionFailure
-from otlp_replay.model import (
-    DeliveryCounts,
-    Protocol,
-    ReplayConfig,
-    ReplayStatus,
-    TimestampAdjustment,
-)
 from otlp_replay.service import OtlpReplayService, OtlpReplayServiceLive, OtlpReplayServiceTag
+from otlp_replay.status import DeliveryCounts, ReplayStatus
 from otlp_replay.verify import Comparison, ShiftMode, verify
 
 _EXIT_CODES: Final[dict[type, int]] = {

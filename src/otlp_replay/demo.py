@@ -25,12 +25,13 @@ from otlp_capture.receiver import (
 from otlp_capture.result import Failure, Outcome, Success
 from otlp_capture.sessions import CaptureSessionMetadata
 from otlp_capture.storage import S3Storage, S3StorageTag
-from otlp_replay.model import ReplayConfig, ReplayStatus
+from otlp_replay.config import ReplayConfig
 from otlp_replay.service import (
     OtlpReplayService,
     OtlpReplayServiceLive,
     OtlpReplayServiceTag,
 )
+from otlp_replay.status import ReplayStatus
 from otlp_replay.verify import Comparison, verify
 
 _APPLICATION: Final = "otlp_replay.demo_app"

@@ -8,7 +8,7 @@ import attrs
 from otlp_capture.result import Fault
 from otlp_capture.sending import Delivery, DeliveryOutcome
 from otlp_replay.errors import ReplayError
-from otlp_replay.model import ReplayStatus
+from otlp_replay.status import ReplayStatus
 
 _log = logging.getLogger(__name__)
 
@@ -17,6 +17,7 @@ class Ledger:
     """Keeps a replay's status.
 
     Args:
+        replay_id: which replay.
         session_id: what is replayed.
         requests: how many requests are planned.
         records: how many spans, data points and log records they hold.
@@ -25,8 +26,10 @@ class Ledger:
         status: how the replay stands.
     """
 
-    def __init__(self, session_id: str, requests: int, records: int) -> None:
-        self.status = ReplayStatus(session_id=session_id, status="pending", total_records=requests)
+    def __init__(self, replay_id: str, session_id: str, requests: int, records: int) -> None:
+        self.status = ReplayStatus(
+            replay_id=replay_id, session_id=session_id, status="pending", total_records=requests
+        )
         self._records = records
         self._told: set[DeliveryOutcome] = set()
 

@@ -19,14 +19,16 @@ from otlp_capture.sending import (
 )
 from otlp_capture.sessions import FrameRef, RequestReader, StoredRequest
 from otlp_capture.storage import S3Storage
+from otlp_replay.config import ENCODINGS, ReplayConfig
 from otlp_replay.errors import IngestionFailure, ReplayError, ReplayInterrupted, as_replay_error
 from otlp_replay.ledger import Ledger
-from otlp_replay.model import ENCODINGS, ReplayConfig, ReplayStatus
+from otlp_replay.naming import new_replay_id
 from otlp_replay.pacing import Schedule
 from otlp_replay.parcels import pack
 from otlp_replay.patience import Patience
 from otlp_replay.read_ahead import ReadAhead, reading_ahead
 from otlp_replay.room import Room
+from otlp_replay.status import ReplayStatus
 
 _IN_FLIGHT_BYTES: Final = 32 << 20
 _HEAD_START_S: Final = 1.0
@@ -53,7 +55,8 @@ class Replay:
         self.over = anyio.Event()
         self._storage, self._clock, self._config, self._refs = storage, clock, config, refs
         records = sum(ref.frame.record_count for ref in refs)
-        self._ledger = Ledger(config.session_id, len(refs), records)
+        replay_id = config.replay_id or new_replay_id(clock.time_ns())
+        self._ledger = Ledger(replay_id, config.session_id, len(refs), records)
         self._room = Room(config.max_in_flight, _IN_FLIGHT_BYTES)
         self._patience = Patience(config.max_in_flight)
         self._couriers = set[Courier]()

@@ -21,14 +21,15 @@ from otlp_capture.sessions import (
     load_session,
 )
 from otlp_capture.storage import S3Storage, S3StorageTag
+from otlp_replay.config import ReplayConfig, check_config
 from otlp_replay.errors import (
     ReplayAlreadyRunning,
     ReplayError,
     ReplayNotFound,
     as_replay_error,
 )
-from otlp_replay.model import ReplayConfig, ReplayStatus, check_config
 from otlp_replay.replay import Replay
+from otlp_replay.status import ReplayStatus
 
 _LAST_ANSWERS_S: Final = 5.0
 

@@ -82,6 +82,7 @@ class TestDelivery:
             (recorded.signal, recorded.request) for recorded in requests
         ]
         assert status == ReplayStatus(
+            replay_id=status.replay_id,
             session_id=SESSION,
             status="completed",
             total_records=60,
