@@ -23,6 +23,15 @@ def collector() -> Collector:
 
 
 @pytest.fixture(scope="session")
+def phoenix_python() -> Path:
+    """Find a Python that has Arize Phoenix; `nox -s interop` installs it and says where it is."""
+    python = os.environ.get("OTLP_CAPTURE_PHOENIX")
+    if python is None:
+        pytest.skip("OTLP_CAPTURE_PHOENIX names no Python with Phoenix: `nox -s interop` has one")
+    return Path(python)
+
+
+@pytest.fixture(scope="session")
 def shell(tmp_path_factory: pytest.TempPathFactory) -> Shell:
     """Record a program that exports some of everything, as session `original` of a folder."""
     shell = Shell(tmp_path_factory.mktemp("interop"))
