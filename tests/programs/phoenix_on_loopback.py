@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 import grpc.aio
-from phoenix.server.main import main
+from phoenix.server.main import main  # type: ignore[import-not-found]  # it lives apart
 
 make_server = grpc.aio.server
 
@@ -15,7 +15,7 @@ make_server = grpc.aio.server
 def on_loopback(*args: Any, **settings: Any) -> grpc.aio.Server:
     server = make_server(*args, **settings)
     add_port = server.add_insecure_port
-    server.add_insecure_port = lambda address: add_port(address.replace("[::]", "127.0.0.1"))
+    server.add_insecure_port = lambda address: add_port(address.replace("[::]", "127.0.0.1"))  # type: ignore[method-assign]  # it is how to set it
     return server
 
 
