@@ -4,8 +4,8 @@ import time
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
+import attrs
 import pytest
 
 from otlp_capture.clock import unix_nano
@@ -30,32 +30,45 @@ def test_the_replayed_traces_are_shown(
             *("--protocol", protocol, "--compression", compression),
         )
         assert sent.code == 0, sent.stderr
-        expected = sorted(recorded_spans(shell))
+        recorded = dict(recorded_spans(shell))
+        shown = shown_spans(phoenix, len(recorded))
 
-        assert len(expected) == 16
-        assert shown_spans(phoenix, len(expected)) == expected
+    assert len(recorded) == 16
+    assert {span: times.who for span, times in shown.items()} == {
+        span: times.who for span, times in recorded.items()
+    }
+    for span, times in recorded.items():
+        # Phoenix reckons times as floating-point seconds.
+        assert shown[span].start == pytest.approx(times.start, abs=1, rel=0)
+        assert shown[span].end == pytest.approx(times.end, abs=1, rel=0)
 
 
-def shown_spans(phoenix: Phoenix, count: int) -> list[tuple[Any, ...]]:
-    """Return what Phoenix shows of each span, once it shows so many: it takes them in later."""
+@attrs.frozen
+class Shown:
+    """What is compared of a span: its name and its parent, and its times in microseconds."""
+
+    who: tuple[str, str]
+    start: int
+    end: int
+
+
+def shown_spans(phoenix: Phoenix, count: int) -> dict[tuple[str, str], Shown]:
+    """Return what Phoenix shows by trace and span, once it shows so many: it takes them in later."""
     deadline = time.monotonic() + HANGS_AFTER_S
     while len(spans := phoenix.spans()) < count and time.monotonic() < deadline:
         time.sleep(0.1)
-    return sorted(
-        (
-            span["context"]["trace_id"],
-            span["context"]["span_id"],
-            span["parent_id"] or "",
-            span["name"],
+    assert len(spans) == count
+    return {
+        (span["context"]["trace_id"], span["context"]["span_id"]): Shown(
+            (span["name"], span["parent_id"] or ""),
             microseconds(span["start_time"]),
             microseconds(span["end_time"]),
         )
         for span in spans
-    )
+    }
 
 
-def recorded_spans(shell: Shell) -> Iterator[tuple[Any, ...]]:
-    """Say the same of what was recorded: Phoenix keeps times to the microsecond."""
+def recorded_spans(shell: Shell) -> Iterator[tuple[tuple[str, str], Shown]]:
     for signal, request in requests_of(shell, ORIGINAL):
         if signal != "traces":
             continue
@@ -63,12 +76,12 @@ def recorded_spans(shell: Shell) -> Iterator[tuple[Any, ...]]:
             for scope in resource.scope_spans:
                 for span in scope.spans:
                     yield (
-                        span.trace_id.hex(),
-                        span.span_id.hex(),
-                        span.parent_span_id.hex(),
-                        span.name,
-                        span.start_time_unix_nano // 1000,
-                        span.end_time_unix_nano // 1000,
+                        (span.trace_id.hex(), span.span_id.hex()),
+                        Shown(
+                            (span.name, span.parent_span_id.hex()),
+                            span.start_time_unix_nano // 1000,
+                            span.end_time_unix_nano // 1000,
+                        ),
                     )
 
 
