@@ -53,7 +53,7 @@ class Shown:
 
 
 def shown_spans(phoenix: Phoenix, count: int) -> dict[tuple[str, str], Shown]:
-    """Return what Phoenix shows by trace and span, once it shows so many: it takes them in later."""
+    """Return what Phoenix shows by trace and span, once it shows so many: it takes its time."""
     deadline = time.monotonic() + HANGS_AFTER_S
     while len(spans := phoenix.spans()) < count and time.monotonic() < deadline:
         time.sleep(0.1)
