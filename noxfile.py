@@ -1,8 +1,8 @@
 """One command a check: `nox -l` lists them."""
 
 import os
+import re
 import shutil
-import subprocess
 from pathlib import Path
 
 import nox
@@ -76,13 +76,14 @@ def pace(session: nox.Session) -> None:
 
 @nox.session
 def interop(session: nox.Session) -> None:
-    """Speak with a real OpenTelemetry Collector, built here of Go modules, and with Phoenix."""
+    """Speak with real OpenTelemetry Collectors, built here of Go modules, and with Phoenix."""
     install(session, "tests", extras="[demo]")
     backends = {"OTLP_CAPTURE_PHOENIX": str(installed_phoenix(session))}
     if shutil.which("go") is None:
-        session.warn("There is no Go toolchain, of which the collector is built: it is not tried.")
+        session.warn("There is no Go toolchain, which builds the collectors: they are not tried.")
     else:
-        backends["OTLP_CAPTURE_COLLECTOR"] = str(built_collector(session))
+        for name, collector in COLLECTORS.items():
+            backends[name] = str(built_collector(session, collector))
     session.run("pytest", "-m", "interop", "tests/interop", *session.posargs, env=backends)
 
 
@@ -99,40 +100,35 @@ def installed_phoenix(session: nox.Session) -> Path:
 PHOENIX = "arize-phoenix==20.26.1"
 
 
-def built_collector(session: nox.Session) -> Path:
-    """Build the collector of tests/interop/collector.yaml, unless it lies there already."""
-    folder = Path(session.create_tmp()).resolve()
-    manifest = "".join(
-        f"{line}\n"
-        for line in Path("tests/interop/collector.yaml").read_text().splitlines()
-        if "# optional" not in line or is_served(line)
-    )
-    program, built_of = folder / "built" / "otelcol", folder / "collector.yaml"
+def built_collector(session: nox.Session, collector: str) -> Path:
+    """Build the collector of a manifest in tests/interop, unless it lies there already."""
+    folder = Path(session.create_tmp()).resolve() / collector
+    manifest = Path("tests/interop", collector).with_suffix(".yaml").read_text()
+    program, built_of = folder / "built" / "otelcol", folder / "manifest.yaml"
     if program.is_file() and built_of.is_file() and built_of.read_text() == manifest:
         return program
-    shutil.rmtree(folder / "built", ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
     built_of.write_text(manifest)
+    version = re.search(r"otlpreceiver (v\S+)", manifest)
+    assert version is not None, "a collector without a receiver takes nothing"
+    builder = f"go.opentelemetry.io/collector/cmd/builder@{version[1]}"
     # `go mod tidy` wants what the tests of modules import, too; -e goes on without what it cannot
     # have of that. The build itself takes no excuses.
     flags = f"{os.environ.get('GOFLAGS', '')} -mod=mod -e".strip()
     with session.chdir(folder):
         session.run(
-            *("nice", "-n", "19", "go", "run", COLLECTOR_BUILDER, "--config=collector.yaml"),
+            *("nice", "-n", "19", "go", "run", builder, "--config=manifest.yaml"),
             external=True,
             env={"GOFLAGS": flags},
         )
     return program
 
 
-COLLECTOR_BUILDER = "go.opentelemetry.io/collector/cmd/builder@v0.162.0"
-
-
-def is_served(line: str) -> bool:
-    """Tell whether Go can have the module that a line of the manifest names."""
-    module, version = line.partition("#")[0].split()[-2:]
-    download = ["go", "mod", "download", f"{module}@{version}"]
-    # What is run stands in our own manifest.
-    return subprocess.run(download, check=False, capture_output=True).returncode == 0  # noqa: S603
+COLLECTORS = {
+    "OTLP_CAPTURE_COLLECTOR": "collector",
+    "OTLP_CAPTURE_S3_COLLECTOR": "collector_to_s3",
+}
 
 
 @nox.session

@@ -1,21 +1,18 @@
 """The OpenTelemetry Collector as a process on loopback, which takes OTLP/HTTP."""
 
 import json
-import subprocess
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import attrs
 
 from otlp_capture.otlp import SIGNALS
-from tests.clocks import HANGS_AFTER_S
 from tests.servers.processes import free_port, running
 
 
-@attrs.define
+@attrs.frozen
 class Collector:
     """A collector that was built.
 
@@ -24,18 +21,6 @@ class Collector:
     """
 
     program: Path
-
-    @cached_property
-    def components(self) -> str:
-        """What it says that it consists of."""
-        run = subprocess.run(
-            [self.program, "components"],
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=HANGS_AFTER_S,
-        )
-        return run.stdout
 
     @contextmanager
     def exporting(

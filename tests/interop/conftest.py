@@ -16,9 +16,19 @@ _PROGRAM = Path(__file__).parents[1] / "programs" / "observed_program.py"
 @pytest.fixture(scope="session")
 def collector() -> Collector:
     """Find the collector; `nox -s interop` builds it and says where it is."""
-    program = os.environ.get("OTLP_CAPTURE_COLLECTOR")
+    return named_by("OTLP_CAPTURE_COLLECTOR")
+
+
+@pytest.fixture(scope="session")
+def collector_to_s3() -> Collector:
+    """Find the collector that has the awss3 exporter, likewise."""
+    return named_by("OTLP_CAPTURE_S3_COLLECTOR")
+
+
+def named_by(variable: str) -> Collector:
+    program = os.environ.get(variable)
     if program is None:
-        pytest.skip("OTLP_CAPTURE_COLLECTOR names no collector: `nox -s interop` builds one")
+        pytest.skip(f"{variable} names no collector: `nox -s interop` builds one")
     return Collector(Path(program))
 
 

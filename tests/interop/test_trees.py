@@ -60,15 +60,13 @@ def test_a_folder_of_files_is_one_session(
 @pytest.mark.parametrize("marshaler", ["otlp_json", "otlp_proto"])
 @pytest.mark.parametrize("compression", ["none", "gzip"])
 def test_a_tree_in_s3_is_one_session(
-    collector: Collector,
+    collector_to_s3: Collector,
     shell: Shell,
     tmp_path: Path,
     rclone_s3: S3Server,
     marshaler: str,
     compression: str,
 ) -> None:
-    if "name: awss3\n" not in collector.components:
-        pytest.skip("the module proxy did not serve the awss3 exporter when this was built")
     bucket = rclone_s3.make_bucket()
     uploader = {
         "region": "us-east-1",
@@ -80,7 +78,7 @@ def test_a_tree_in_s3_is_one_session(
         "compression": compression,
     }
     exporter = {"s3uploader": uploader, "marshaler": marshaler}
-    with collector.exporting(tmp_path, {"awss3": exporter}, **rclone_s3.environment) as url:
+    with collector_to_s3.exporting(tmp_path, {"awss3": exporter}, **rclone_s3.environment) as url:
         replay(shell, url)
     session = f"tree-{marshaler}-{compression}"
     tree = rclone_s3.url(bucket, "exported")
