@@ -9,19 +9,24 @@ from returns.result import Failure, Success
 
 from otlp_capture.otlp import (
     DEFAULT_LIMITS,
+    TRACE_PLACES,
+    ChosenRecords,
     IdMapping,
     Limits,
     Redacted,
     RedactionPolicy,
     Signal,
+    TraceChoice,
 )
 from otlp_capture.otlp.redact import redact_by_parsing
 from otlp_capture.otlp.remap import remap_by_parsing
 from otlp_capture.otlp.scan import scan_by_parsing
 from otlp_capture.otlp.select import select_by_parsing, select_from
+from otlp_capture.otlp.select_traces import select_traces_by_parsing
 from otlp_capture.otlp.shift import shift_by_parsing
 from tests.strategies import REQUEST_TYPES
 
+HALF: Final = TRACE_PLACES // 2
 MAPPING: Final = IdMapping(seed=7, loop=1, copy=2)
 
 
@@ -70,6 +75,19 @@ class Roads:
             assert meaning(chosen, signal) == meaning(parsed, signal)
         return walked is not None
 
+    def select_traces(self, body: bytes, signal: Signal, choice: TraceChoice) -> bool:
+        if signal == "metrics":
+            return True
+        walked = self.kernel.select_traces(body, signal, choice)
+        if walked is not None and is_sound(body, signal):
+            parsed = select_traces_by_parsing(body, signal, choice)
+            assert counts_of(walked.unwrap()) == counts_of(parsed.unwrap())
+            assert (walked.unwrap().request is body) == (parsed.unwrap().request is body)
+            assert meaning(walked.map(_request_of), signal) == meaning(
+                parsed.map(_request_of), signal
+            )
+        return walked is not None
+
     def redact(self, body: bytes, signal: Signal, policy: RedactionPolicy) -> bool:
         walked = self.kernel.redact(body, signal, policy)
         if walked is not None and is_sound(body, signal):
@@ -89,6 +107,8 @@ class Roads:
             self.shift(body, signal, -1),
             self.remap(body, signal),
             self.select(body, signal, lambda service: len(service) % 2 == 0),
+            self.select_traces(body, signal, TraceChoice(high=HALF)),
+            self.select_traces(body, signal, TraceChoice(low=HALF, keeps_untraced=False)),
         ]
         return all(done)
 
@@ -101,8 +121,12 @@ class Roads:
         return walked is not None
 
 
-def _request_of(redacted: Redacted) -> bytes:
-    return redacted.request
+def _request_of(edited: Redacted | ChosenRecords) -> bytes:
+    return edited.request
+
+
+def counts_of(chosen: ChosenRecords) -> tuple[int, int]:
+    return chosen.kept, chosen.left_out
 
 
 def is_sound(body: bytes, signal: Signal) -> bool:

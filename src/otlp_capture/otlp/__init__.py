@@ -1,9 +1,9 @@
 """The wire: everything that knows protobuf, OTLP/JSON and `google.rpc.Status`.
 
 A request is protobuf bytes. `decode` makes one of what a client sent, `scan` reads its facts,
-`shift_timestamps` moves it in time, `remap_ids` gives it other ids, `select_services` leaves some
-of it out, `redact` takes out what must not be stored, `encode` writes it, and `canonical_records`
-prepares it for comparison.
+`shift_timestamps` moves it in time, `remap_ids` gives it other ids, `select_services` and
+`select_traces` leave some of it out, `redact` takes out what must not be stored, `encode` writes
+it, and `canonical_records` prepares it for comparison.
 """
 
 from otlp_capture.otlp.codec import decode as decode
@@ -45,14 +45,20 @@ from otlp_capture.otlp.responses import encode_response as encode_response
 from otlp_capture.otlp.responses import encode_retry_status as encode_retry_status
 from otlp_capture.otlp.responses import encode_status as encode_status
 from otlp_capture.otlp.retry_info import retry_delay_s as retry_delay_s
+from otlp_capture.otlp.scan import count_records as count_records
 from otlp_capture.otlp.scan import scan as scan
 from otlp_capture.otlp.select import select_services as select_services
+from otlp_capture.otlp.select_traces import select_traces as select_traces
 from otlp_capture.otlp.shift import shift_timestamps as shift_timestamps
 from otlp_capture.otlp.signals import SIGNALS as SIGNALS
 from otlp_capture.otlp.signals import Dialect as Dialect
 from otlp_capture.otlp.signals import Encoding as Encoding
 from otlp_capture.otlp.signals import Signal as Signal
 from otlp_capture.otlp.signals import is_signal as is_signal
+from otlp_capture.otlp.trace_choice import TRACE_PLACES as TRACE_PLACES
+from otlp_capture.otlp.trace_choice import ChosenRecords as ChosenRecords
+from otlp_capture.otlp.trace_choice import TraceChoice as TraceChoice
+from otlp_capture.otlp.trace_choice import trace_place as trace_place
 
 __all__ = [
     "ATTRIBUTE_PLACES",
@@ -60,8 +66,10 @@ __all__ = [
     "PLACES",
     "SIGNALS",
     "TEXT_PLACES",
+    "TRACE_PLACES",
     "CanonicalRecord",
     "CanonicalRequest",
+    "ChosenRecords",
     "Dialect",
     "Encoding",
     "FramingError",
@@ -80,8 +88,10 @@ __all__ = [
     "RpcStatus",
     "Signal",
     "TimestampOutOfRange",
+    "TraceChoice",
     "ValueKind",
     "canonical_records",
+    "count_records",
     "decode",
     "decode_export_line",
     "decode_response",
@@ -101,5 +111,7 @@ __all__ = [
     "retry_delay_s",
     "scan",
     "select_services",
+    "select_traces",
     "shift_timestamps",
+    "trace_place",
 ]

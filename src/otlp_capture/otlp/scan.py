@@ -4,6 +4,7 @@ import attrs
 
 from otlp_capture.otlp.errors import InvalidRequest, RequestTooLarge
 from otlp_capture.otlp.facts import RequestFacts
+from otlp_capture.otlp.faults import MAX_MESSAGE_DEPTH
 from otlp_capture.otlp.kernel.choice import KERNEL
 from otlp_capture.otlp.limits import DEFAULT_LIMITS, Limits
 from otlp_capture.otlp.messages import Message
@@ -39,6 +40,29 @@ def scan(
         # A body never holds as many elements as bytes: they are not counted once more, slowly.
         limits = attrs.evolve(limits, max_elements=len(request))
     return scan_by_parsing(request, signal, limits)
+
+
+def count_records(request: bytes, signal: Signal) -> Outcome[int, InvalidRequest]:
+    """Count the spans, data points or log records of a request, however large it is.
+
+    Args:
+        request: protobuf bytes that `scan` has passed, within limits that are not asked for here.
+        signal: what they carry.
+
+    Fails with:
+        InvalidRequest: the bytes are malformed.
+
+    >>> count_records(b"", "logs")
+    <Success: 0>
+    """
+    # Neither bytes nor elements can be too many, as there are no more elements than bytes.
+    limits = Limits(len(request), MAX_MESSAGE_DEPTH, len(request))
+    scanned = scan(request, signal, limits)
+    if isinstance(scanned, Success):
+        return Success(scanned.unwrap().record_count)
+    refused = scanned.failure()
+    assert isinstance(refused, InvalidRequest)
+    return Failure(refused)
 
 
 def scan_by_parsing(

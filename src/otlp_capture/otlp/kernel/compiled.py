@@ -27,8 +27,10 @@ from otlp_capture.otlp.structure import (
     RECORD_TIME_FIELDS,
     RESOURCES,
     SCOPES,
+    TRACE_ID,
 )
 from otlp_capture.otlp.tables import Field, MessageTable, reachable_from
+from otlp_capture.otlp.trace_choice import TRACE_KEY, ChosenRecords, TraceChoice
 from otlp_capture.result import Failure, Outcome, Success
 
 _UNLIMITED: Final = 2**31 - 1
@@ -119,6 +121,19 @@ class CompiledWalk:
         redacted, dropped, unknown = done
         return Success(Redacted(redacted, lookup.tally(dropped, unknown, asking.editing.counts)))
 
+    def select_traces(
+        self, request: bytes, signal: Signal, choice: TraceChoice
+    ) -> Outcome[ChosenRecords, InvalidRequest] | None:
+        """Do what `otlp.select_traces` does; None also where an id is longer than a block."""
+        place, bounds = self._place_of[signal], (choice.low, choice.high - 1)
+        try:
+            found = walk.select_traces(
+                self._layout, place, request, TRACE_KEY, *bounds, choice.keeps_untraced
+            )
+        except FaultFound as fault:
+            return Failure(invalid(fault))
+        return None if found is None else Success(ChosenRecords(*found))
+
     def containers(
         self, request: bytes, signal: Signal
     ) -> Outcome[list[Container], InvalidRequest] | None:
@@ -204,6 +219,8 @@ def _traits() -> Traits:
         traits[containers.message.full_name, SCOPES[signal]] = frozenset({"scopes"})
         for table, records in _record_lists(containers.message, signal):
             traits[table.full_name, records.name] = frozenset({"record"})
+            if TRACE_ID in records.message.by_any_name:
+                traits[records.message.full_name, TRACE_ID] = frozenset({"trace_id"})
             for name in RECORD_TIME_FIELDS[signal]:
                 traits[records.message.full_name, name] = frozenset({"record_time"})
             for name in FALLBACK_TIME_FIELDS[signal]:

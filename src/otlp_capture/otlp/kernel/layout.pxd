@@ -31,6 +31,7 @@ cdef enum Trait:
     HOLDS_IDS = 1 << 8          # likewise ids
     HOLDS_SCOPES = 1 << 9       # ScopeSpans, ScopeMetrics or ScopeLogs
     IS_KNOWN = 1 << 10          # its message knows the field
+    IS_TRACE_ID = 1 << 11       # the id of the trace that a span or a log record belongs to
 
 cdef struct TagEntry:
     uint64_t single             # the bit of a field, or of a oneof, that may stand once; 0 if not

@@ -35,7 +35,7 @@ cdef class Layout:
     Args:
         tables: each `MessageTable`, the requests first; a message is known by its place here.
         traits: of a field, by the full name of its message and its name: a set of `record`,
-            `record_time`, `fallback_time`, `container`, `resource`, `scopes`.
+            `record_time`, `fallback_time`, `container`, `resource`, `scopes`, `trace_id`.
         places: the number of a place of a redaction, from 1, by the same names.
     """
 
@@ -142,6 +142,7 @@ def _traits(field, named):
         ("container", IS_CONTAINER),
         ("resource", IS_RESOURCE),
         ("scopes", HOLDS_SCOPES),
+        ("trace_id", IS_TRACE_ID),
     ):
         if name in named:
             traits |= trait

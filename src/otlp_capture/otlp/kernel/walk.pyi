@@ -11,3 +11,12 @@ def shift(
     layout: Layout, message: int, body: bytes, distance_ns: int, is_back: bool
 ) -> bytes | None: ...
 def remap(layout: Layout, message: int, body: bytes, key: bytes) -> bytes | None: ...
+def select_traces(
+    layout: Layout,
+    message: int,
+    body: bytes,
+    key: bytes,
+    first: int,
+    last: int,
+    keeps_untraced: bool,
+) -> tuple[bytes, int, int] | None: ...

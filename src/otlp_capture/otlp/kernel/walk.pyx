@@ -33,6 +33,7 @@ from otlp_capture.otlp.kernel.layout cimport (
     IS_RECORD,
     IS_RECORD_TIME,
     IS_RESOURCE,
+    IS_TRACE_ID,
     Layout,
     MessageEntry,
     NO_FIELD,
@@ -47,6 +48,15 @@ from otlp_capture.otlp.kernel.layout cimport (
     TEXT,
     TIMESTAMP,
     TagEntry,
+)
+from otlp_capture.otlp.kernel.traces cimport (
+    Choice,
+    PLACE_BYTES,
+    REQUEST_LEVEL,
+    copy_edited,
+    enter_level,
+    is_chosen,
+    leave_level,
 )
 from otlp_capture.otlp.kernel.utf8 cimport find_bad_utf8, is_ascii
 from otlp_capture.otlp.kernel.wire cimport (
@@ -77,6 +87,7 @@ cdef enum Purpose:
     SHIFT
     REMAP
     SELECT
+    TRACES
 
 cdef int ENDLESS_NUMBER = Fault.ENDLESS_NUMBER
 cdef int FIELD_NUMBER = Fault.FIELD_NUMBER
@@ -128,6 +139,7 @@ cdef struct Walk:
     uint64_t distance               # of a shift, in nanoseconds
     bint is_back
     Rename* rename
+    Choice* choice
     # What is found.
     int fault
     const uint8_t* fault_at
@@ -206,6 +218,8 @@ cdef inline int pass_over(
                 walk.is_handed_over |= repeats != 0
                 walk.is_at_end = True
                 return 0
+            if purpose == TRACES and not leave_level(walk.choice, now - stack, at):
+                return fail(walk, NO_MEMORY, at)
             now -= 1
             end = now.end
             message = now.message
@@ -253,6 +267,8 @@ cdef inline int pass_over(
             elif (purpose == SCAN or purpose == SELECT) and entry.traits & IS_RESOURCE:
                 if not note_service(walk, find_service(walk, layout, start, at), purpose):
                     return fail(walk, NO_MEMORY, begin)
+            elif purpose == TRACES:
+                enter_level(walk.choice, now + 1 - stack, begin, start)
             now.seen = seen
             now[1].values = now.values
             now += 1
@@ -280,6 +296,8 @@ cdef inline int pass_over(
         elif handling == ID:
             if purpose == REMAP and length:
                 rename_id(walk, start, length)
+            elif purpose == TRACES and entry.traits & IS_TRACE_ID:
+                walk.choice.is_kept = is_chosen(walk.choice, start, length)
         elif handling == PLAIN_VARINT:
             at = skip_varint(at, end)
             if at == NULL:
@@ -351,6 +369,8 @@ cdef inline bint is_passed_by(uint16_t traits, const Purpose purpose) noexcept n
         return not traits & HOLDS_TIMES
     if purpose == REMAP:
         return not traits & HOLDS_IDS
+    if purpose == TRACES:
+        return not traits & (IS_CONTAINER | HOLDS_SCOPES | IS_RECORD)
     return purpose == SELECT and traits & HOLDS_SCOPES
 
 
@@ -744,3 +764,59 @@ def remap(
         free(rename)
     refuse(&walk, layout)
     return None if walk.is_handed_over else renamed
+
+
+def select_traces(
+    Layout layout not None,
+    Py_ssize_t message,
+    bytes body not None,
+    bytes key not None,
+    uint64_t first,
+    uint64_t last,
+    bint keeps_untraced,
+):
+    """Copy what a request holds of some traces: those whose keyed hash is in a range.
+
+    Args:
+        layout, message, body: as of `scan`; of traces or logs.
+        key: of the hash, 1 to 64 bytes.
+        first: the first hash that is chosen.
+        last: the last one.
+        keeps_untraced: whether records without a trace are kept.
+
+    Returns:
+        (the copy, or *body* itself where nothing is left out, the records that are kept, those that
+        are left out), or None where the walk hands over: also where an id is longer than 128 bytes.
+
+    Raises:
+        FaultFound: the request is refused.
+    """
+    cdef Walk walk
+    cdef Choice choice
+    cdef bytes kept
+    cdef int key_bytes = <int>len(key)
+    if not 1 <= key_bytes <= MAX_DIGEST_BYTES:
+        raise ValueError(f"a key of {key_bytes} bytes; allowed: 1 to {MAX_DIGEST_BYTES}")
+    start(&walk, layout, message, body)
+    memset(&choice, 0, sizeof(Choice))
+    choice.first = first
+    choice.last = last
+    choice.keeps_untraced = keeps_untraced
+    walk.choice = &choice
+    cdef const uint8_t* key_at = <const uint8_t*>PyBytes_AS_STRING(key)
+    try:
+        with nogil:
+            start_keyed(&choice.hash, key_at, key_bytes, PLACE_BYTES)
+            pass_over(&walk, layout, TRACES)
+        refuse(&walk, layout)
+        if walk.is_handed_over or choice.is_handed_over:
+            return None
+        kept = body
+        if choice.count:
+            kept = PyBytes_FromStringAndSize(
+                NULL, PyBytes_GET_SIZE(body) - choice.levels[REQUEST_LEVEL].shrunk
+            )
+            copy_edited(&choice, walk.begin, walk.end, <uint8_t*>PyBytes_AS_STRING(kept))
+        return kept, choice.levels[REQUEST_LEVEL].kept, choice.levels[REQUEST_LEVEL].left_out
+    finally:
+        free(choice.edits)
