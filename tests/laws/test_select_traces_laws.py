@@ -54,9 +54,16 @@ def records(request: bytes, signal: Signal) -> Counter[bytes]:
     for container in getattr(parse(request, signal), containers):
         for scope in getattr(container, scopes):
             lists = getattr(scope, items)
+            if signal == "metrics":
+                lists = [point for metric in lists for point in points_of(metric)]
             around = container.resource.SerializeToString(), scope.scope.SerializeToString()
             found.update(b"|".join((*around, each.SerializeToString())) for each in lists)
     return found
+
+
+def points_of(metric: Any) -> Any:
+    name = metric.WhichOneof("data")
+    return getattr(metric, name).data_points if name else []
 
 
 def keep(messages: Any, is_kept: Callable[[Any], bool]) -> None:
