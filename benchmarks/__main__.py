@@ -20,7 +20,7 @@ from benchmarks.redaction import redacting
 from benchmarks.report import as_document, describe_memory, introduce, print_subjects
 from benchmarks.requests import Sample, large_samples, small_sample
 from benchmarks.sessions import storing
-from benchmarks.walks import REMAP, SCAN, SELECT, SHIFT
+from benchmarks.walks import REMAP, SCAN, SELECT, SELECT_TRACES, SHIFT
 
 _ANY_WIDTH: Final = 10_000
 
@@ -36,6 +36,7 @@ SUBJECTS: Final[dict[str, _Cases]] = {
     "shift": _anywhere(SHIFT.cases),
     "remap": _anywhere(REMAP.cases),
     "select": _anywhere(SELECT.cases),
+    "select-traces": _anywhere(SELECT_TRACES.cases),
     "redact": _anywhere(redacting),
     "decode": _anywhere(decoding),
     "encode": _anywhere(encoding),

@@ -9,14 +9,16 @@ import attrs
 from benchmarks.harness import Case, Way
 from benchmarks.requests import SERVICES, Sample
 from otlp_capture import otlp
-from otlp_capture.otlp import DEFAULT_LIMITS, IdMapping, Signal
+from otlp_capture.otlp import DEFAULT_LIMITS, TRACE_PLACES, IdMapping, Signal, TraceChoice
 from otlp_capture.otlp.remap import remap_by_parsing
 from otlp_capture.otlp.scan import scan_by_parsing
 from otlp_capture.otlp.select import select_by_parsing
+from otlp_capture.otlp.select_traces import select_traces_by_parsing
 from otlp_capture.otlp.shift import shift_by_parsing
 
 _HOUR_NS: Final = 3_600_000_000_000
 _MAPPING: Final = IdMapping(seed=7, loop=1, copy=2)
+_A_FIFTH: Final = TraceChoice(high=TRACE_PLACES // 5)
 _SELECTED: Final = frozenset(SERVICES[::2])
 
 _Road = Callable[[bytes, Signal], object]
@@ -80,4 +82,11 @@ SELECT: Final = Walk(
     lambda request, signal: otlp.select_services(request, signal, _is_selected),
     lambda request, signal: select_by_parsing(request, signal, _is_selected),
     ratio_floor=None,
+)
+SELECT_TRACES: Final = Walk(
+    "select_traces",
+    lambda request, signal: otlp.select_traces(request, signal, _A_FIFTH),
+    lambda request, signal: select_traces_by_parsing(request, signal, _A_FIFTH),
+    ratio_floor=10,
+    speed_floor=1_000,
 )

@@ -17,8 +17,9 @@ from fuzz.mutations import mutate_fields
 from fuzz.sanitizers import ADDRESS, loaded_sanitizers
 from fuzz.seeds import captured_requests, drawn_requests
 from fuzz.target import Target
-from otlp_capture.otlp import SIGNALS, Limits, RedactionPolicy, Signal
+from otlp_capture.otlp import SIGNALS, Limits, RedactionPolicy, Signal, TraceChoice
 from otlp_capture.otlp.kernel.compiled import CompiledWalk
+from otlp_capture.result import Failure
 from tests.redactions import mixed_policies
 from tests.roads import Roads
 
@@ -64,6 +65,13 @@ class _FencedWalk:
 
     def containers(self, body: bytes, signal: Signal) -> Any:
         return self.walk.containers(_fenced(body), signal)
+
+    def select_traces(self, body: bytes, signal: Signal, choice: TraceChoice) -> Any:
+        fenced = _fenced(body)
+        done = self.walk.select_traces(fenced, signal, choice)
+        if done is None or isinstance(done, Failure) or done.unwrap().request is not fenced:
+            return done
+        return done.map(lambda chosen: attrs.evolve(chosen, request=body))
 
     def redact(self, body: bytes, signal: Signal, policy: RedactionPolicy) -> Any:
         fenced = _fenced(body)

@@ -20,7 +20,7 @@ from otlp_capture.otlp import (
 from otlp_capture.otlp.select_traces import select_traces_by_parsing
 from otlp_capture.result import Failure, Success
 from tests.roads import HALF, Roads, compiled_walk
-from tests.strategies import LEVELS, length_delimited, mutations, otlp_requests, varint
+from tests.strategies import LEVELS, length_delimited, mutations, otlp_requests, requests_of, varint
 from tests.walks import parse
 
 Case: TypeAlias = tuple[Signal, bytes]
@@ -109,6 +109,12 @@ class TestTheRoadsAgree:
         for signal in otlp.SIGNALS:
             body = b"".join(request for each, request in cases if each == signal)
             assert roads.select_traces(body, signal, choice)
+
+    @given(requests_of("metrics"), choices())
+    def test_on_metrics(self, request_: bytes, choice: TraceChoice) -> None:
+        walked = otlp.select_traces(request_, "metrics", choice)
+
+        assert walked == select_traces_by_parsing(request_, "metrics", choice)
 
     @pytest.mark.parametrize("size", [0, 1, 8, 15, 16, 17, 64, 127, 128, 129, 300])
     def test_on_ids_of_any_length(self, roads: Roads, size: int) -> None:
@@ -204,7 +210,7 @@ class TestWhatIsKept:
 
         assert less <= more
 
-    def test_unknown_fields_stay_byte_for_byte_in_their_places(self) -> None:
+    def test_unknown_fields_stay_byte_for_byte_in_their_places(self, roads: Roads) -> None:
         unknown = varint(900 << 3) + b"\x81\x00"
         ids = [bytes([n]) * 16 for n in range(1, 20)]
         low = next(each for each in ids if trace_place(each) < HALF)
@@ -217,10 +223,14 @@ class TestWhatIsKept:
             scope = unknown + inside + length_delimited(3, b"url")
             return unknown + length_delimited(1, length_delimited(2, scope) + unknown) + unknown
 
-        found = chosen(around(lost + kept + lost), "traces", TraceChoice(high=HALF))
+        choose = roads.kernel.select_traces
+        half = TraceChoice(high=HALF)
 
-        assert found == ChosenRecords(around(kept), 1, 2)
-        assert chosen(around(lost), "traces", TraceChoice(high=HALF)).request == unknown + unknown
+        one_of_three = choose(around(lost + kept + lost), "traces", half)
+        none = choose(around(lost), "traces", half)
+
+        assert one_of_three == Success(ChosenRecords(around(kept), 1, 2))
+        assert none == Success(ChosenRecords(unknown + unknown, 0, 1))
 
     def test_a_scope_that_was_empty_stays(self) -> None:
         empty = length_delimited(1, length_delimited(2, b""))
@@ -235,7 +245,7 @@ class TestWhatIsKept:
     def test_an_exemplar_does_not_make_a_point_part_of_a_trace(self) -> None:
         exemplar = length_delimited(5, b"\x05" * 16)
         point = length_delimited(5, exemplar)
-        metric = length_delimited(5, length_delimited(1, point + point))
+        metric = length_delimited(5, length_delimited(1, point) * 2)
         body = length_delimited(1, length_delimited(2, length_delimited(2, metric)))
         choice = TraceChoice(high=1)
 

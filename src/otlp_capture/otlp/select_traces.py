@@ -7,7 +7,7 @@ from otlp_capture.otlp.kernel.choice import KERNEL
 from otlp_capture.otlp.messages import Message, parse_request, to_bytes
 from otlp_capture.otlp.scan import count_records
 from otlp_capture.otlp.signals import Signal
-from otlp_capture.otlp.structure import ITEMS, RESOURCES, SCOPES
+from otlp_capture.otlp.structure import ITEMS, RESOURCES, SCOPES, record_groups
 from otlp_capture.otlp.trace_choice import ChosenRecords, TraceChoice
 from otlp_capture.result import Failure, Outcome, Success
 
@@ -33,7 +33,8 @@ def select_traces(
     <Success: ChosenRecords(request=b'', kept=0, left_out=0)>
     """
     if signal == "metrics":
-        return _select_metrics(request, choice)
+        counted = count_records(request, signal)
+        return counted.map(lambda count: _whole_or_nothing(request, count, choice))
     chosen = KERNEL.select_traces(request, signal, choice) if KERNEL else None
     return select_traces_by_parsing(request, signal, choice) if chosen is None else chosen
 
@@ -46,6 +47,9 @@ def select_traces_by_parsing(
     if isinstance(parsed, Failure):
         return parsed
     message = parsed.unwrap()
+    if signal == "metrics":
+        count = sum(map(len, record_groups(message, signal)))
+        return Success(_whole_or_nothing(request, count, choice))
     counts = _Counts(0, 0)
     containers = getattr(message, RESOURCES[signal])
     for place in reversed(range(len(containers))):
@@ -70,14 +74,11 @@ class _Counts(NamedTuple):
         return _Counts(self.kept + other.kept, self.left_out + other.left_out)
 
 
-def _select_metrics(request: bytes, choice: TraceChoice) -> Outcome[ChosenRecords, InvalidRequest]:
-    counted = count_records(request, "metrics")
-    if isinstance(counted, Failure):
-        return counted
-    count = counted.unwrap()
+def _whole_or_nothing(request: bytes, count: int, choice: TraceChoice) -> ChosenRecords:
+    """Choose *count* data points, none of which has a trace."""
     if choice.keeps_untraced or not count:
-        return Success(ChosenRecords(request, count, 0))
-    return Success(ChosenRecords(b"", 0, count))
+        return ChosenRecords(request, count, 0)
+    return ChosenRecords(b"", 0, count)
 
 
 def _choose_in_container(container: Message, signal: Signal, choice: TraceChoice) -> _Counts:
