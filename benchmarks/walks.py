@@ -87,6 +87,6 @@ SELECT_TRACES: Final = Walk(
     "select_traces",
     lambda request, signal: otlp.select_traces(request, signal, _A_FIFTH),
     lambda request, signal: select_traces_by_parsing(request, signal, _A_FIFTH),
-    ratio_floor=10,
+    ratio_floor=2,
     speed_floor=1_000,
 )
