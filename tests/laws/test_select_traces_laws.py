@@ -34,7 +34,6 @@ bounds = st.one_of(st.sampled_from([0, HALF, TRACE_PLACES]), st.integers(0, TRAC
 @st.composite
 def choices(draw: Any) -> TraceChoice:
     low, high = sorted((draw(bounds), draw(bounds)))
-    assume(low < high)
     return TraceChoice(low, high, keeps_untraced=draw(st.booleans()))
 
 
@@ -264,7 +263,7 @@ class TestRefusals:
         assert isinstance(walked, Failure)
         assert isinstance(walked.failure(), InvalidRequest)
 
-    @pytest.mark.parametrize(("low", "high"), [(5, 5), (-1, 3), (0, TRACE_PLACES + 1), (4, 3)])
+    @pytest.mark.parametrize(("low", "high"), [(-1, 3), (0, TRACE_PLACES + 1), (4, 3)])
     def test_what_is_no_range_is_an_error_of_the_program(self, low: int, high: int) -> None:
         with pytest.raises(ValueError, match="no range of places"):
             TraceChoice(low, high)

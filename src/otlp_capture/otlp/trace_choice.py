@@ -32,7 +32,7 @@ class TraceChoice:
 
     Attributes:
         low: the first place that is chosen.
-        high: the first one behind that is not; more than *low*, at most 2^64.
+        high: the first one behind that is not; at least *low* (which chooses none), at most 2^64.
         keeps_untraced: whether records without a trace id, or with one of zeros, are kept.
     """
 
@@ -42,8 +42,8 @@ class TraceChoice:
 
     def __attrs_post_init__(self) -> None:
         """Refuse what is no range: choices are computed, so this is an error of the program."""
-        if not 0 <= self.low < self.high <= TRACE_PLACES:
-            raise ValueError(f"[{self.low}, {self.high}) is no range of places below 2^64")
+        if not 0 <= self.low <= self.high <= TRACE_PLACES:
+            raise ValueError(f"[{self.low}, {self.high}) is no range of places within 2^64")
 
     @property
     def keeps_all(self) -> bool:

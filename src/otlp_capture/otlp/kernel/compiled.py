@@ -125,7 +125,8 @@ class CompiledWalk:
         self, request: bytes, signal: Signal, choice: TraceChoice
     ) -> Outcome[ChosenRecords, InvalidRequest] | None:
         """Do what `otlp.select_traces` does; None also where an id is longer than a block."""
-        place, bounds = self._place_of[signal], (choice.low, choice.high - 1)
+        place = self._place_of[signal]
+        bounds = (choice.low, choice.high - 1) if choice.low < choice.high else (1, 0)
         try:
             found = walk.select_traces(
                 self._layout, place, request, TRACE_KEY, *bounds, choice.keeps_untraced
