@@ -34,7 +34,9 @@ def select_traces(
     """
     if signal == "metrics":
         counted = count_records(request, signal)
-        return counted.map(lambda count: _whole_or_nothing(request, count, choice))
+        if isinstance(counted, Failure):
+            return counted
+        return Success(_whole_or_nothing(request, counted.unwrap(), choice))
     chosen = KERNEL.select_traces(request, signal, choice) if KERNEL else None
     return select_traces_by_parsing(request, signal, choice) if chosen is None else chosen
 

@@ -50,9 +50,9 @@ class Selection:
 
     signals: tuple[Signal, ...] = SIGNALS
     services: tuple[str, ...] = ()
-    window: Window = Window()
+    window: Window = Window()  # noqa: RUF009 - it is frozen
     trace_share: float = 1.0
-    shard: Shard = Shard()
+    shard: Shard = Shard()  # noqa: RUF009 - it is frozen
 
     @property
     def cuts_traces(self) -> bool:

@@ -35,6 +35,8 @@ _TIME: Final = re.compile(
 _FEWEST_DIGITS: Final = 17
 """Nanoseconds since the epoch have so many digits from 1973 on: fewer are of another unit."""
 
+_DAY_AND_SECONDS: Final = len("2026-01-31T12:00:00")
+_DAY: Final = len("2026-01-31")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _ALLOWED: Final = (
     "Write a time as 2026-01-31T12:00:00Z, nanoseconds since the Unix epoch (19 digits), a time "
@@ -126,8 +128,10 @@ def _at_nanoseconds(text: str, digits: str) -> Outcome[Moment, MomentUnclear]:
 
 def _at_time(text: str, time: re.Match[str]) -> Outcome[Moment, MomentUnclear]:
     seconds, fraction, zone = time["seconds"], time["fraction"] or "", time["zone"] or "Z"
-    if fraction and seconds.count(":") < 2:
+    if fraction and len(seconds) < _DAY_AND_SECONDS:
         return Failure(MomentUnclear(text, "a fraction stands behind seconds"))
+    if len(seconds) == _DAY:
+        seconds += "T00:00"
     try:
         whole = datetime.fromisoformat(seconds.upper() + _offset(zone))
     except ValueError as error:
