@@ -55,6 +55,8 @@ from otlp_capture.otlp.signals import Dialect as Dialect
 from otlp_capture.otlp.signals import Encoding as Encoding
 from otlp_capture.otlp.signals import Signal as Signal
 from otlp_capture.otlp.signals import is_signal as is_signal
+from otlp_capture.otlp.span_links import SpanLinks as SpanLinks
+from otlp_capture.otlp.span_links import span_links as span_links
 from otlp_capture.otlp.trace_choice import TRACE_PLACES as TRACE_PLACES
 from otlp_capture.otlp.trace_choice import ChosenRecords as ChosenRecords
 from otlp_capture.otlp.trace_choice import TraceChoice as TraceChoice
@@ -87,6 +89,7 @@ __all__ = [
     "RequestTooLarge",
     "RpcStatus",
     "Signal",
+    "SpanLinks",
     "TimestampOutOfRange",
     "TraceChoice",
     "ValueKind",
@@ -113,5 +116,6 @@ __all__ = [
     "select_services",
     "select_traces",
     "shift_timestamps",
+    "span_links",
     "trace_place",
 ]

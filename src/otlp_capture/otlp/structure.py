@@ -22,8 +22,6 @@ ITEMS: Final[Mapping[Signal, str]] = {
     "logs": "log_records",
 }
 DATA_POINTS: Final = "data_points"
-TRACE_ID: Final = "trace_id"
-"""The trace of a record; data points have none of their own."""
 
 _SERVICE_NAME: Final = "service.name"
 

@@ -4,6 +4,9 @@ from otlp_replay.selection.checking import check_selection as check_selection
 from otlp_replay.selection.errors import FilteredOut as FilteredOut
 from otlp_replay.selection.errors import NothingSelected as NothingSelected
 from otlp_replay.selection.merging import MergedFrames as MergedFrames
+from otlp_replay.selection.orphans import OrphanCounter as OrphanCounter
+from otlp_replay.selection.orphans import OrphanCounts as OrphanCounts
+from otlp_replay.selection.orphans import OrphansUncounted as OrphansUncounted
 from otlp_replay.selection.selection import Narrowed as Narrowed
 from otlp_replay.selection.selection import Selection as Selection
 from otlp_replay.selection.selection import SelectionSettings as SelectionSettings
@@ -29,6 +32,9 @@ __all__ = [
     "MomentUnclear",
     "Narrowed",
     "NothingSelected",
+    "OrphanCounter",
+    "OrphanCounts",
+    "OrphansUncounted",
     "Selection",
     "SelectionSettings",
     "Shard",

@@ -27,7 +27,6 @@ from otlp_capture.otlp.structure import (
     RECORD_TIME_FIELDS,
     RESOURCES,
     SCOPES,
-    TRACE_ID,
 )
 from otlp_capture.otlp.tables import Field, MessageTable, reachable_from
 from otlp_capture.otlp.trace_choice import TRACE_KEY, ChosenRecords, TraceChoice
@@ -135,6 +134,15 @@ class CompiledWalk:
             return Failure(invalid(fault))
         return None if found is None else Success(ChosenRecords(*found))
 
+    def span_links(self, request: bytes) -> Outcome[bytes, InvalidRequest] | None:
+        """Return what `otlp.span_links` returns, as the bytes of its numbers."""
+        place = self._place_of["traces"]
+        try:
+            found = walk.span_links(self._layout, place, request, TRACE_KEY)
+        except FaultFound as fault:
+            return Failure(invalid(fault))
+        return None if found is None else Success(found)
+
     def containers(
         self, request: bytes, signal: Signal
     ) -> Outcome[list[Container], InvalidRequest] | None:
@@ -220,8 +228,8 @@ def _traits() -> Traits:
         traits[containers.message.full_name, SCOPES[signal]] = frozenset({"scopes"})
         for table, records in _record_lists(containers.message, signal):
             traits[table.full_name, records.name] = frozenset({"record"})
-            if TRACE_ID in records.message.by_any_name:
-                traits[records.message.full_name, TRACE_ID] = frozenset({"trace_id"})
+            for name in records.message.ids:
+                traits[records.message.full_name, name] = frozenset({name})
             for name in RECORD_TIME_FIELDS[signal]:
                 traits[records.message.full_name, name] = frozenset({"record_time"})
             for name in FALLBACK_TIME_FIELDS[signal]:

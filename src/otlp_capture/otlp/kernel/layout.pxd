@@ -32,6 +32,8 @@ cdef enum Trait:
     HOLDS_SCOPES = 1 << 9       # ScopeSpans, ScopeMetrics or ScopeLogs
     IS_KNOWN = 1 << 10          # its message knows the field
     IS_TRACE_ID = 1 << 11       # the id of the trace that a span or a log record belongs to
+    IS_SPAN_ID = 1 << 12        # a span's own id
+    IS_PARENT_ID = 1 << 13      # that of its parent
 
 cdef struct TagEntry:
     uint64_t single             # the bit of a field, or of a oneof, that may stand once; 0 if not

@@ -35,7 +35,8 @@ cdef class Layout:
     Args:
         tables: each `MessageTable`, the requests first; a message is known by its place here.
         traits: of a field, by the full name of its message and its name: a set of `record`,
-            `record_time`, `fallback_time`, `container`, `resource`, `scopes`, `trace_id`.
+            `record_time`, `fallback_time`, `container`, `resource`, `scopes`, `trace_id`,
+            `span_id`, `parent_span_id`.
         places: the number of a place of a redaction, from 1, by the same names.
     """
 
@@ -143,6 +144,8 @@ def _traits(field, named):
         ("resource", IS_RESOURCE),
         ("scopes", HOLDS_SCOPES),
         ("trace_id", IS_TRACE_ID),
+        ("span_id", IS_SPAN_ID),
+        ("parent_span_id", IS_PARENT_ID),
     ):
         if name in named:
             traits |= trait

@@ -30,9 +30,11 @@ from otlp_capture.otlp.kernel.layout cimport (
     IS_CONTAINER,
     IS_COUNTED,
     IS_FALLBACK_TIME,
+    IS_PARENT_ID,
     IS_RECORD,
     IS_RECORD_TIME,
     IS_RESOURCE,
+    IS_SPAN_ID,
     IS_TRACE_ID,
     Layout,
     MessageEntry,
@@ -49,6 +51,7 @@ from otlp_capture.otlp.kernel.layout cimport (
     TIMESTAMP,
     TagEntry,
 )
+from otlp_capture.otlp.kernel.spans cimport Spans, note_span, number_of
 from otlp_capture.otlp.kernel.traces cimport (
     Choice,
     PLACE_BYTES,
@@ -88,6 +91,7 @@ cdef enum Purpose:
     REMAP
     SELECT
     TRACES
+    SPANS
 
 cdef int ENDLESS_NUMBER = Fault.ENDLESS_NUMBER
 cdef int FIELD_NUMBER = Fault.FIELD_NUMBER
@@ -140,6 +144,7 @@ cdef struct Walk:
     bint is_back
     Rename* rename
     Choice* choice
+    Spans* spans
     # What is found.
     int fault
     const uint8_t* fault_at
@@ -220,6 +225,8 @@ cdef inline int pass_over(
                 return 0
             if purpose == TRACES and not leave_level(walk.choice, now - stack, at):
                 return fail(walk, NO_MEMORY, at)
+            if purpose == SPANS and now.is_record and not note_span(walk.spans):
+                return fail(walk, NO_MEMORY, at)
             now -= 1
             end = now.end
             message = now.message
@@ -298,6 +305,13 @@ cdef inline int pass_over(
                 rename_id(walk, start, length)
             elif purpose == TRACES and entry.traits & IS_TRACE_ID:
                 walk.choice.is_kept = is_chosen(walk.choice, start, length)
+            elif purpose == SPANS:
+                if entry.traits & IS_TRACE_ID:
+                    walk.spans.trace = number_of(walk.spans, start, length, True)
+                elif entry.traits & IS_SPAN_ID:
+                    walk.spans.span = number_of(walk.spans, start, length, False)
+                elif entry.traits & IS_PARENT_ID:
+                    walk.spans.parent = number_of(walk.spans, start, length, False)
         elif handling == PLAIN_VARINT:
             at = skip_varint(at, end)
             if at == NULL:
@@ -369,7 +383,7 @@ cdef inline bint is_passed_by(uint16_t traits, const Purpose purpose) noexcept n
         return not traits & HOLDS_TIMES
     if purpose == REMAP:
         return not traits & HOLDS_IDS
-    if purpose == TRACES:
+    if purpose == TRACES or purpose == SPANS:
         return not traits & (IS_CONTAINER | HOLDS_SCOPES | IS_RECORD)
     return purpose == SELECT and traits & HOLDS_SCOPES
 
@@ -820,3 +834,40 @@ def select_traces(
         return kept, choice.levels[REQUEST_LEVEL].kept, choice.levels[REQUEST_LEVEL].left_out
     finally:
         free(choice.edits)
+
+
+def span_links(
+    Layout layout not None, Py_ssize_t message, bytes body not None, bytes key not None
+):
+    """Say which span each span of a request is, and which its parent.
+
+    Args:
+        layout, message, body: as of `scan`; of traces.
+        key: of the hash of trace ids, 1 to 64 bytes.
+
+    Returns:
+        Two numbers of 64 bits for each span, as they lie in memory, or None where the walk hands
+        over: also where an id is longer than 128 bytes.
+
+    Raises:
+        FaultFound: the request is refused.
+    """
+    cdef Walk walk
+    cdef Spans spans
+    cdef int key_bytes = <int>len(key)
+    if not 1 <= key_bytes <= MAX_DIGEST_BYTES:
+        raise ValueError(f"a key of {key_bytes} bytes; allowed: 1 to {MAX_DIGEST_BYTES}")
+    start(&walk, layout, message, body)
+    memset(&spans, 0, sizeof(Spans))
+    walk.spans = &spans
+    cdef const uint8_t* key_at = <const uint8_t*>PyBytes_AS_STRING(key)
+    try:
+        with nogil:
+            start_keyed(&spans.hash, key_at, key_bytes, PLACE_BYTES)
+            pass_over(&walk, layout, SPANS)
+        refuse(&walk, layout)
+        if walk.is_handed_over or spans.is_handed_over:
+            return None
+        return (<const char*>spans.numbers)[: spans.count * sizeof(uint64_t)] if spans.count else b""
+    finally:
+        free(spans.numbers)
