@@ -1,5 +1,6 @@
 """The two roads that a request can take, held against each other."""
 
+from array import array
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -24,6 +25,7 @@ from otlp_capture.otlp.scan import scan_by_parsing
 from otlp_capture.otlp.select import select_by_parsing, select_from
 from otlp_capture.otlp.select_traces import select_traces_by_parsing
 from otlp_capture.otlp.shift import shift_by_parsing
+from otlp_capture.otlp.span_links import SpanLinks, span_links_by_parsing
 from tests.strategies import REQUEST_TYPES
 
 HALF: Final = TRACE_PLACES // 2
@@ -88,6 +90,14 @@ class Roads:
             )
         return walked is not None
 
+    def span_links(self, body: bytes, signal: Signal) -> bool:
+        if signal != "traces":
+            return True
+        walked = self.kernel.span_links(body)
+        if walked is not None and is_sound(body, signal):
+            assert walked.map(_as_links) == span_links_by_parsing(body)
+        return walked is not None
+
     def redact(self, body: bytes, signal: Signal, policy: RedactionPolicy) -> bool:
         walked = self.kernel.redact(body, signal, policy)
         if walked is not None and is_sound(body, signal):
@@ -109,6 +119,7 @@ class Roads:
             self.select(body, signal, lambda service: len(service) % 2 == 0),
             self.select_traces(body, signal, TraceChoice(high=HALF)),
             self.select_traces(body, signal, TraceChoice(low=HALF, keeps_untraced=False)),
+            self.span_links(body, signal),
         ]
         return all(done)
 
@@ -123,6 +134,11 @@ class Roads:
 
 def _request_of(edited: Redacted | ChosenRecords) -> bytes:
     return edited.request
+
+
+def _as_links(numbers: bytes) -> SpanLinks:
+    both = array("Q", numbers)
+    return SpanLinks(both[0::2], both[1::2])
 
 
 def counts_of(chosen: ChosenRecords) -> tuple[int, int]:

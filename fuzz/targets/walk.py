@@ -66,6 +66,9 @@ class _FencedWalk:
     def containers(self, body: bytes, signal: Signal) -> Any:
         return self.walk.containers(_fenced(body), signal)
 
+    def span_links(self, body: bytes) -> Any:
+        return self.walk.span_links(_fenced(body))
+
     def select_traces(self, body: bytes, signal: Signal, choice: TraceChoice) -> Any:
         fenced = _fenced(body)
         done = self.walk.select_traces(fenced, signal, choice)

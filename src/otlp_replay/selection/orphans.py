@@ -105,4 +105,5 @@ class OrphanCounter:
         if len(self._kept) + len(self._left_out) + len(self._parents) <= self._max_spans:
             return
         self._is_over = True
-        self._kept, self._left_out, self._parents = set(), set(), Counter()
+        for remembered in (self._kept, self._left_out, self._parents):
+            remembered.clear()
