@@ -1,5 +1,6 @@
 """Which frames of a session are replayed, and which records of each request."""
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Protocol
 
@@ -167,7 +168,7 @@ class Selection:
             return False
         if stretch == Stretch():
             return True
-        return any(map(stretch.holds, arrivals))
+        return _may_overlap(arrivals, stretch) and any(map(stretch.holds, arrivals))
 
     def _may_hold_services(self, segment: SegmentIndex) -> bool:
         # Resources without a name are not among the services that a manifest lists.
@@ -229,6 +230,13 @@ def arrivals_of(*indexes: SessionIndex) -> tuple[int, int] | None:
         if len(arrivals := segment.frames.column("received_unix_nano"))
     ]
     return (min(map(min, columns)), max(map(max, columns))) if columns else None
+
+
+def _may_overlap(arrivals: Sequence[int], stretch: Stretch) -> bool:
+    """Whether some arrivals may be in a stretch, without looking at each of them in Python."""
+    if not arrivals or (stretch.start is not None and max(arrivals) < stretch.start):
+        return False
+    return stretch.end is None or min(arrivals) < stretch.end
 
 
 def _at(unix_nano: int | None) -> Moment | None:
