@@ -61,6 +61,8 @@ from otlp_capture.otlp.trace_choice import TRACE_PLACES as TRACE_PLACES
 from otlp_capture.otlp.trace_choice import ChosenRecords as ChosenRecords
 from otlp_capture.otlp.trace_choice import TraceChoice as TraceChoice
 from otlp_capture.otlp.trace_choice import trace_place as trace_place
+from otlp_capture.otlp.ties import Ties as Ties
+from otlp_capture.otlp.ties import ties_of as ties_of
 
 __all__ = [
     "ATTRIBUTE_PLACES",
@@ -90,6 +92,7 @@ __all__ = [
     "RpcStatus",
     "Signal",
     "SpanLinks",
+    "Ties",
     "TimestampOutOfRange",
     "TraceChoice",
     "ValueKind",
@@ -118,4 +121,5 @@ __all__ = [
     "shift_timestamps",
     "span_links",
     "trace_place",
+    "ties_of",
 ]

@@ -1,0 +1,169 @@
+"""The requests of a replay in columns and in order, without an object for each."""
+
+from array import array
+from collections.abc import Iterable, Sequence
+from itertools import accumulate, chain
+from typing import Final
+
+import attrs
+
+from otlp_capture.otlp import Signal
+from otlp_capture.sessions import FrameRef, SegmentIndex
+
+_COLUMNS: Final = (
+    "received_unix_nano",
+    "raw_size_bytes",
+    "record_count",
+    "min_time_unix_nano",
+    "max_time_unix_nano",
+)
+
+
+@attrs.frozen
+class Excerpt:
+    """What a replay takes of one session.
+
+    Attributes:
+        session_id: which session.
+        segments: the segments that hold what is taken, in the order of their keys.
+        start_unix_nano: the first arrival that is taken; None: the first there is.
+        end_unix_nano: what arrived then, or later, is not taken; None: all is.
+    """
+
+    session_id: str
+    segments: tuple[SegmentIndex, ...]
+    start_unix_nano: int | None = None
+    end_unix_nano: int | None = None
+
+    def holds(self, arrival_unix_nano: int) -> bool:
+        """Whether what arrived then is taken."""
+        start, end = self.start_unix_nano, self.end_unix_nano
+        return (start is None or start <= arrival_unix_nano) and (
+            end is None or arrival_unix_nano < end
+        )
+
+
+@attrs.frozen(eq=False)
+class Requests:
+    """The requests of one loop in the order in which they are sent; five columns of 64 bits.
+
+    Attributes:
+        segments: the segments that hold them.
+        session_ids: the session of each segment.
+        segment_of: for each request, which segment holds it.
+        row_of: for each request, which of the segment's frames it is.
+        arrivals: when each arrived, in Unix nanoseconds.
+        sizes: how many bytes each has.
+        records: how many spans, data points or log records each has.
+        oldest: the earliest time of its records; 0: none is set.
+        newest: the latest.
+        out_of_order: how many arrived, by the recorder's clock, before one that it had counted
+            before them.
+    """
+
+    segments: tuple[SegmentIndex, ...]
+    session_ids: tuple[str, ...]
+    segment_of: "array[int]"
+    row_of: "array[int]"
+    arrivals: "array[int]"
+    sizes: "array[int]"
+    records: "array[int]"
+    oldest: "array[int]"
+    newest: "array[int]"
+    out_of_order: int
+
+    def __len__(self) -> int:
+        return len(self.arrivals)
+
+    def ref(self, row: int) -> FrameRef:
+        """Return where a request is stored."""
+        segment = self.segments[self.segment_of[row]]
+        return FrameRef(segment, segment.frames[self.row_of[row]])
+
+    def signal(self, row: int) -> Signal:
+        """Return what a request carries."""
+        return self.segments[self.segment_of[row]].signal
+
+    def session_id(self, row: int) -> str:
+        """Return the session that a request comes from."""
+        return self.session_ids[self.segment_of[row]]
+
+
+def requests_of(excerpts: Sequence[Excerpt], limit: int | None = None) -> Requests:
+    """Put the requests of sessions in order: by arrival, sequence, key and offset.
+
+    Sessions are merged by arrival; of two requests that arrived at once, that of the earlier
+    session in *excerpts* comes first. At most *limit* requests are taken, the first ones.
+    """
+    parts = [(excerpt, segment) for excerpt in excerpts for segment in excerpt.segments]
+    rows = [_rows_within(excerpt, segment) for excerpt, segment in parts]
+    order, out_of_order = _order(excerpts, parts, rows)
+    del order[limit:]
+    places = array("I", chain.from_iterable([n] * len(taken) for n, taken in enumerate(rows)))
+    columns = (_in_order(_column(parts, rows, name), order) for name in _COLUMNS)
+    return Requests(
+        tuple(segment for _, segment in parts),
+        tuple(excerpt.session_id for excerpt, _ in parts),
+        _in_order(places, order),
+        _in_order(array("I", chain.from_iterable(rows)), order),
+        *columns,
+        out_of_order,
+    )
+
+
+def _rows_within(excerpt: Excerpt, segment: SegmentIndex) -> Sequence[int]:
+    arrivals = segment.frames.column("received_unix_nano")
+    everything = range(len(arrivals))
+    if not arrivals or (excerpt.holds(min(arrivals)) and excerpt.holds(max(arrivals))):
+        return everything
+    return array("I", (row for row in everything if excerpt.holds(arrivals[row])))
+
+
+def _column(
+    parts: Sequence[tuple[Excerpt, SegmentIndex]], rows: Sequence[Sequence[int]], name: str
+) -> "array[int]":
+    joined = array("Q")
+    for (_, segment), taken in zip(parts, rows, strict=True):
+        column = segment.frames.column(name)
+        is_whole = len(taken) == len(column)
+        joined.extend(column if is_whole else array("Q", map(column.__getitem__, taken)))
+    return joined
+
+
+def _order(
+    excerpts: Sequence[Excerpt],
+    parts: Sequence[tuple[Excerpt, SegmentIndex]],
+    rows: Sequence[Sequence[int]],
+) -> tuple[list[int], int]:
+    """Return the order of all rows, and how many arrivals are out of the recorder's order."""
+    arrivals = _column(parts, rows, "received_unix_nano")
+    sequences = _column(parts, rows, "sequence")
+    lengths = iter(map(len, rows))
+    ends = accumulate(sum(next(lengths) for _ in excerpt.segments) for excerpt in excerpts)
+    order: list[int] = []
+    out_of_order = start = 0
+    for end in ends:
+        # Segments come by key, and frames by offset: a stable sort keeps that where all else ties.
+        own = sorted(range(start, end), key=sequences.__getitem__)
+        out_of_order += _behind(map(arrivals.__getitem__, own))
+        own.sort(key=arrivals.__getitem__)
+        order += own
+        start = end
+    if len(excerpts) > 1:
+        order.sort(key=arrivals.__getitem__)
+    return order, out_of_order
+
+
+def _behind(arrivals: Iterable[int]) -> int:
+    """Count those that are less than one before them."""
+    latest = count = 0
+    for arrival in arrivals:
+        if arrival < latest:
+            count += 1
+        else:
+            latest = arrival
+    return count
+
+
+def _in_order(column: "array[int]", order: Sequence[int]) -> "array[int]":
+    return array(column.typecode, map(column.__getitem__, order))

@@ -1,0 +1,66 @@
+"""A replay before it is measured: its requests in order, and their course."""
+
+from array import array
+from collections.abc import Mapping
+
+import attrs
+
+from otlp_capture.sessions import SessionIndex
+from otlp_replay.config import ReplayConfig
+from otlp_replay.pacing import Rate
+from otlp_replay.plan.choosing import excerpt_of
+from otlp_replay.plan.columns import Requests, requests_of
+from otlp_replay.plan.course import SECOND_NS, Course, offsets_of
+
+
+@attrs.frozen(eq=False)
+class Draft:
+    """What is sent, and in which course.
+
+    Attributes:
+        requests: the requests of one loop.
+        course: when they are planned.
+        window_start_unix_nano: what stands for the replay's start in the recording.
+    """
+
+    requests: Requests
+    course: Course
+    window_start_unix_nano: int
+
+
+def draft_of(sessions: Mapping[str, SessionIndex], config: ReplayConfig) -> Draft:
+    """Put what *config* takes of sessions in order, and give it its course.
+
+    Args:
+        sessions: the index of each session by its id, merged by arrival in this order.
+        config: what to take, and at what pace.
+    """
+    excerpts = [excerpt_of(session_id, index, config) for session_id, index in sessions.items()]
+    requests = requests_of(excerpts, config.limit)
+    starts = [each.start_unix_nano for each in excerpts if each.start_unix_nano is not None]
+    first = requests.arrivals[0] if len(requests) else 0
+    window_start = min(*starts, first) if starts else first
+    gap_ns = None if config.max_gap_s is None else round(config.max_gap_s * SECOND_NS)
+    offsets = offsets_of(requests.arrivals, window_start, gap_ns)
+    duration_s, rate = config.max_duration_s, config.max_rate
+    course = Course(
+        offsets,
+        period_ns=offsets[-1] if offsets else 0,
+        loops=config.loops,
+        copies=config.copies,
+        speed=config.speed_multiplier,
+        costs=None if rate is None else _costs(requests, rate),
+        per_second=1.0 if rate is None else rate.per_second,
+        limit_ns=None if duration_s is None else round(duration_s * SECOND_NS),
+    )
+    return Draft(requests, course, window_start)
+
+
+def _costs(requests: Requests, rate: Rate) -> "array[int]":
+    match rate.unit:
+        case "requests":
+            return array("Q", [1]) * len(requests)
+        case "records":
+            return requests.records
+        case "bytes":
+            return requests.sizes
