@@ -3,20 +3,11 @@
 from array import array
 from collections.abc import Iterable, Sequence
 from itertools import accumulate, chain
-from typing import Final
 
 import attrs
 
 from otlp_capture.otlp import Signal
 from otlp_capture.sessions import FrameRef, SegmentIndex
-
-_COLUMNS: Final = (
-    "received_unix_nano",
-    "raw_size_bytes",
-    "record_count",
-    "min_time_unix_nano",
-    "max_time_unix_nano",
-)
 
 
 @attrs.frozen
@@ -98,15 +89,23 @@ def requests_of(excerpts: Sequence[Excerpt], limit: int | None = None) -> Reques
     parts = [(excerpt, segment) for excerpt in excerpts for segment in excerpt.segments]
     rows = [_rows_within(excerpt, segment) for excerpt, segment in parts]
     order, out_of_order = _order(excerpts, parts, rows)
-    del order[limit:]
+    if limit is not None:
+        del order[limit:]
     places = array("I", chain.from_iterable([n] * len(taken) for n, taken in enumerate(rows)))
-    columns = (_in_order(_column(parts, rows, name), order) for name in _COLUMNS)
+
+    def column(name: str) -> "array[int]":
+        return _in_order(_column(parts, rows, name), order)
+
     return Requests(
         tuple(segment for _, segment in parts),
         tuple(excerpt.session_id for excerpt, _ in parts),
         _in_order(places, order),
         _in_order(array("I", chain.from_iterable(rows)), order),
-        *columns,
+        column("received_unix_nano"),
+        column("raw_size_bytes"),
+        column("record_count"),
+        column("min_time_unix_nano"),
+        column("max_time_unix_nano"),
         out_of_order,
     )
 

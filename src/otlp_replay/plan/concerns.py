@@ -109,8 +109,8 @@ class RecordsInFuture:
         """What is so, and what to do."""
         return (
             f"{self.requests} requests of a loop hold records that are ahead of their sending by "
-            f"more than {self.accepted_s:g} s: by {_span(self.ahead_ns)} at the most. With relative "
-            f"times a speed above 1 does so; choose current, or a lower speed."
+            f"more than {self.accepted_s:g} s: by {_span(self.ahead_ns)} at the most. With "
+            f"relative times a speed above 1 does so; choose current, or a lower speed."
         )
 
 
@@ -159,8 +159,8 @@ class CutByDuration:
     def message(self) -> str:
         """What is so."""
         return (
-            f"{self.left_out} requests are planned after max_duration_s, {self.max_duration_s:g} s: "
-            f"they are left out."
+            f"{self.left_out} requests are planned after max_duration_s, "
+            f"{self.max_duration_s:g} s: they are left out."
         )
 
 
@@ -205,8 +205,8 @@ class SpansForgotten:
     def message(self) -> str:
         """What is so."""
         return (
-            f"There are more spans than are kept in mind: a parent among the first {self.spans} may "
-            f"be missing from the dependencies of a much later request."
+            f"There are more spans than are kept in mind: a parent among the first {self.spans} "
+            f"may be missing from the dependencies of a much later request."
         )
 
 

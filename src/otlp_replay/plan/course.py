@@ -54,11 +54,6 @@ class Course:
         return Fraction(0) if self.speed == "max" else 1 / Fraction(str(self.speed))
 
     @property
-    def unbounded(self) -> "Course":
-        """The same course without the bound."""
-        return attrs.evolve(self, costs=None)
-
-    @property
     def at_least_ns(self) -> int:
         """How long it takes at the least, to the last request."""
         if not self.offsets:

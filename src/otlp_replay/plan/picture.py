@@ -9,6 +9,7 @@ from otlp_replay.plan.timetable import Curve, Peak
 _BLOCKS: Final = " ▁▂▃▄▅▆▇█"
 _LINES: Final = 6
 _LABEL: Final = 9
+_UNITS: Final = ((1e9, " G"), (1e6, " M"), (1e3, " k"))
 
 
 def picture_of(plan: ReplayPlan) -> str:
@@ -69,14 +70,14 @@ def _counted(count: int) -> str:
 
 
 def _number(value: float) -> str:
-    """Write a number in at most seven characters.
+    """Write a number in few characters.
 
     >>> _number(0.25), _number(42), _number(123_456), _number(2_500_000)
-    ('0.25', '42', '123 k', '2.5 M')
+    ('0.25', '42', '123.5 k', '2500 k')
     """
-    for factor, unit in ((1e9, " G"), (1e6, " M"), (1e4, " k")):
-        if value >= factor:
-            return f"{value / (1e3 if factor == 1e4 else factor):.3g}{unit}"
+    for factor, unit in _UNITS:
+        if value >= 10 * factor:
+            return f"{value / factor:.4g}{unit}"
     return f"{value:.4g}"
 
 

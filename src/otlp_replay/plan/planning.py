@@ -2,6 +2,7 @@
 
 from array import array
 from collections.abc import Mapping
+from typing import Final
 
 import anyio.to_thread
 
@@ -19,8 +20,10 @@ from otlp_replay.plan.judging import Findings, concerns_of
 from otlp_replay.plan.lineage import Batches, Lineage, read_lineage
 from otlp_replay.plan.report import ReplayPlan, Timeline
 from otlp_replay.plan.schedule import ReplaySchedule, ScheduledEvents
-from otlp_replay.plan.timetable import Curve, FreeTimetable, Timetable, curve_of, timetable_of
+from otlp_replay.plan.timetable import Curve, Timetable, curve_of, due_timetable_of, timetable_of
 from otlp_replay.plan.totals import amounts_of
+
+_ANY_AGE: Final = TargetWindow()
 
 
 async def plan_replay(
@@ -28,7 +31,7 @@ async def plan_replay(
     clock: Clock,
     config: ReplayConfig,
     *,
-    target: TargetWindow = TargetWindow(),
+    target: TargetWindow = _ANY_AGE,
     dependencies: bool = False,
 ) -> Outcome[ReplayPlan, ReplayError]:
     """Say what a replay will send and when, as if it started now.
@@ -121,7 +124,7 @@ def _plan(
         draft.window_start_unix_nano,
     )
     # Where planned times are not known, those at which requests are due stand for them.
-    known = FreeTimetable(course.unbounded) if timetable is None else timetable
+    known = due_timetable_of(course) if timetable is None else timetable
     ages = ages_of(requests, known, course, shifting, target)
     findings = Findings(config, draft, timetable, ages, target, lineage)
     return ReplayPlan(
@@ -147,7 +150,7 @@ def _recorded(draft: Draft) -> Timeline:
     if not arrivals:
         return Timeline(0, curve=Curve(0, ()))
     offsets = offsets_of(arrivals, arrivals[0], None)
-    return _measured(FreeTimetable(Course(offsets, offsets[-1])), draft)
+    return _measured(due_timetable_of(Course(offsets, offsets[-1])), draft)
 
 
 def _timeline(timetable: Timetable | None, draft: Draft) -> Timeline:

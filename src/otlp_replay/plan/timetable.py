@@ -70,7 +70,7 @@ class Timetable(Protocol):
 
 
 @attrs.frozen(eq=False)
-class FreeTimetable:
+class _FreeTimetable:
     """The timetable of a replay that no rate bounds."""
 
     course: Course
@@ -135,7 +135,7 @@ class FreeTimetable:
 
 
 @attrs.frozen(eq=False)
-class KnownTimetable:
+class _KnownTimetable:
     """The timetable of a replay whose times are all known one by one.
 
     Attributes:
@@ -167,14 +167,19 @@ class KnownTimetable:
         return peak_of(self.times, lambda: copied(weights, copies))
 
 
+def due_timetable_of(course: Course) -> Timetable:
+    """Return when requests are due, whatever rate bounds them."""
+    return _FreeTimetable(attrs.evolve(course, costs=None))
+
+
 def timetable_of(course: Course) -> Timetable | None:
     """Return the timetable of a course; None: a rate bounds it, and its requests are too many."""
     if course.costs is None:
-        return FreeTimetable(course)
+        return _FreeTimetable(course)
     if course.limit_ns is None and course.per_loop * course.loops > MOST_TIMES:
         return None
     times = array("Q", islice(course.times(), MOST_TIMES + 1))
-    return KnownTimetable(course, times) if len(times) <= MOST_TIMES else None
+    return _KnownTimetable(course, times) if len(times) <= MOST_TIMES else None
 
 
 def peak_of(times: Sequence[int], weights: Callable[[], Iterable[int]]) -> Peak | None:
