@@ -66,7 +66,7 @@ async def plan_replay(
             return read
         lineage = read.unwrap()
     return Success(
-        await anyio.to_thread.run_sync(_plan, draft, config, clock.time_ns(), target, lineage)
+        await anyio.to_thread.run_sync(plan_of, draft, config, clock.time_ns(), target, lineage)
     )
 
 
@@ -107,13 +107,14 @@ async def _sessions(
     return Success(sessions)
 
 
-def _plan(
+def plan_of(
     draft: Draft,
     config: ReplayConfig,
     start_unix_nano: int,
     target: TargetWindow,
     lineage: Lineage | None,
 ) -> ReplayPlan:
+    """Measure a draft: what `plan_replay` answers, once all is read that is to be read."""
     requests, course = draft.requests, draft.course
     timetable = timetable_of(course)
     count = course.per_loop * course.loops if timetable is None else timetable.count

@@ -75,20 +75,19 @@ class _FreeTimetable:
 
     course: Course
 
-    @cached_property
+    @property
     def count(self) -> int:
         course = self.course
-        return self.course.per_loop * course.loops if course.limit_ns is None else self._in_time
+        if course.limit_ns is None:
+            return course.per_loop * course.loops
+        return self._due_before(course.limit_ns + 1)
 
-    @cached_property
-    def _in_time(self) -> int:
-        return self._due_before((self.course.limit_ns or 0) + 1)
-
-    @cached_property
+    @property
     def last_ns(self) -> int:
-        if not self.count:
+        count = self.count
+        if not count:
             return 0
-        loop, row, _ = self.course.place(self.count - 1)
+        loop, row, _ = self.course.place(count - 1)
         return self.course.due_ns(loop, row)
 
     def before(self, time_ns: int) -> int:
