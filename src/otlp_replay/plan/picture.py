@@ -21,8 +21,10 @@ def picture_of(plan: ReplayPlan) -> str:
     planned = plan.planned.curve
     if planned is not None:
         return _draw(planned, plan.planned.requests_peak, "requests/s as planned")
-    title = "requests/s as recorded (when they will be sent is not known)"
-    return _draw(plan.recorded.curve or Curve(0, ()), plan.recorded.requests_peak, title)
+    drawn = _draw(
+        plan.recorded.curve or Curve(0, ()), plan.recorded.requests_peak, "requests/s as recorded"
+    )
+    return f"when requests will leave is not known before; as they arrived:\n{drawn}"
 
 
 def _draw(curve: Curve, peak: Peak | None, title: str) -> str:
