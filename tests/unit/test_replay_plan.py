@@ -139,7 +139,7 @@ class TestPlan:
             3 * SECOND,
             Peak(12, SECOND + HALF),
             Peak(9 * size, SECOND + HALF),
-            Curve(46_875_001, curve((0, 3), (10, 6), (31, 3), (32, 3), (42, 6), (63, 3))),
+            Curve(46_875_001, curve((0, 3), (10, 6), (31, 6), (42, 6), (63, 3))),
         )
         assert planned.is_exact
         assert planned.warnings == ()
