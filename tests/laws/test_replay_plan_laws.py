@@ -124,20 +124,28 @@ def written_out(sessions: dict[str, SessionIndex], config: ReplayConfig) -> list
     if not rows:
         return []
     given_start: Any = config.replay_from
-    start = given_start.unix_nano if given_start else rows[0][2].received_unix_nano
+    first = min(
+        frame.received_unix_nano
+        for index in sessions.values()
+        for segment in index.segments
+        for frame in segment.frames
+    )
+    start = max(given_start.unix_nano, first) if given_start else rows[0][2].received_unix_nano
     arrivals = [start, *(frame.received_unix_nano for _, _, frame in rows)]
     gaps = [now - then for then, now in pairwise(arrivals)]
     if config.max_gap_s is not None:
         gaps = [min(gap, round(config.max_gap_s * SECOND)) for gap in gaps]
     offsets = [sum(gaps[: row + 1]) for row in range(len(gaps))]
+    span = offsets[-1] - offsets[0]
+    period = span + span // (len(offsets) - 1) if len(offsets) > 1 else 0
     speed = config.speed_multiplier
     pace = Fraction(0) if speed == "max" else 1 / Fraction(str(speed))
     sent: list[Sent] = []
     free = Fraction(0)
     for loop in range(config.loops):
-        loop_start = int(loop * offsets[-1] * pace // 1)
+        loop_start = int(loop * period * pace // 1)
         for (session_id, segment, frame), offset in zip(rows, offsets, strict=True):
-            due = int((loop * offsets[-1] + offset) * pace // 1)
+            due = int((loop * period + offset) * pace // 1)
             first: int | None = None
             for _ in range(config.copies):
                 free = max(free, Fraction(due))

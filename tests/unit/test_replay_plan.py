@@ -134,12 +134,12 @@ class TestPlan:
             Peak(2 * size, SECOND),
             Curve(46_875_001, curve((0, 1), (21, 2), (63, 1))),
         )
-        # A loop takes 1.5 s; the last of the first loop is due together with the first of the next.
+        # A loop takes 1.5 s, and the next one follows after the mean gap, 0.5 s.
         assert planned.planned == Timeline(
-            3 * SECOND,
-            Peak(12, SECOND + HALF),
-            Peak(9 * size, SECOND + HALF),
-            Curve(46_875_001, curve((0, 3), (10, 6), (31, 6), (42, 6), (63, 3))),
+            3_500_000_000,
+            Peak(9, 0),
+            Peak(6 * size, 0),
+            Curve(54_687_501, curve((0, 3), (9, 6), (27, 3), (36, 3), (45, 6), (63, 3))),
         )
         assert planned.is_exact
         assert planned.warnings == ()
@@ -301,7 +301,7 @@ class TestAges:
                 Ages(3 * SECOND - 1, SECOND),
             ),
             ({"timestamp_adjustment": "current", "speed_multiplier": 4}, Ages(2 * SECOND - 1, 0)),
-            ({"loops": 2}, Ages(3_604 * SECOND - 1, 3_600 * SECOND)),
+            ({"loops": 2}, Ages(3_606 * SECOND - 1, 3_600 * SECOND)),
         ],
     )
     async def test_they_are_told_as_they_will_be_when_records_are_sent(
@@ -395,7 +395,7 @@ class TestWarnings:
 
         assert planned.planned == Timeline()
         assert planned.total.requests == 6_000_000
-        assert planned.warnings == (TimesUnknown(6_000_000, 3_000_000 * SECOND),)
+        assert planned.warnings == (TimesUnknown(6_000_000, 5_999_999 * SECOND),)
 
     @pytest.mark.parametrize(
         "concern",
@@ -461,7 +461,7 @@ class TestDependencies:
         schedule = calculate_replay_timing({SESSION: index}, config, NOW)
 
         assert list(schedule.events) == list(planned.schedule.events)
-        assert schedule.total_duration == 10
+        assert schedule.total_duration == 12
 
     def test_runs_end_where_the_replay_does(self) -> None:
         ends = lineage_of(

@@ -1,5 +1,6 @@
 """What a plan takes of a session by its manifest alone."""
 
+from collections.abc import Mapping
 from fnmatch import fnmatchcase
 
 from otlp_capture.sessions import SegmentIndex, SessionIndex
@@ -8,15 +9,25 @@ from otlp_replay.plan.columns import Excerpt
 from otlp_replay.selection import After, At, Moment
 
 
-def excerpt_of(session_id: str, index: SessionIndex, config: ReplayConfig) -> Excerpt:
-    """Return what *config* takes of a session: segments of its signals and services, its window."""
-    start, end = _window(index, config)
-    segments = tuple(
-        segment
-        for segment in index.segments
-        if segment.signal in config.signals and _may_hold(segment, config.filter_services)
-    )
-    return Excerpt(session_id, segments, start, end)
+def excerpts_of(sessions: Mapping[str, SessionIndex], config: ReplayConfig) -> list[Excerpt]:
+    """Return what *config* takes of sessions: segments of its signals and services, its window.
+
+    Merged sessions have one clock, so the window is the same in all of them.
+    """
+    start, end = _window(sessions, config)
+    return [
+        Excerpt(
+            session_id,
+            tuple(
+                segment
+                for segment in index.segments
+                if segment.signal in config.signals and _may_hold(segment, config.filter_services)
+            ),
+            start,
+            end,
+        )
+        for session_id, index in sessions.items()
+    ]
 
 
 def narrowing_settings(config: ReplayConfig) -> tuple[str, ...]:
@@ -30,20 +41,24 @@ def narrowing_settings(config: ReplayConfig) -> tuple[str, ...]:
 
 
 def _may_hold(segment: SegmentIndex, patterns: tuple[str, ...]) -> bool:
-    if not patterns:
-        return True
-    return any(fnmatchcase(name, pattern) for name in segment.services for pattern in patterns)
+    # Resources without a name are not among the services that a manifest lists.
+    names = ("", *segment.services)
+    return not patterns or any(fnmatchcase(name, pattern) for name in names for pattern in patterns)
 
 
-def _window(index: SessionIndex, config: ReplayConfig) -> tuple[int | None, int | None]:
-    bounds = [
-        bound
+def _window(
+    sessions: Mapping[str, SessionIndex], config: ReplayConfig
+) -> tuple[int | None, int | None]:
+    columns = [
+        arrivals
+        for index in sessions.values()
         for segment in index.segments
         if len(arrivals := segment.frames.column("received_unix_nano"))
-        for bound in (min(arrivals), max(arrivals))
     ]
-    first, last = (min(bounds), max(bounds)) if bounds else (0, 0)
-    return _at(config.replay_from, first, last), _at(config.replay_until, first, last)
+    first, last = min(map(min, columns), default=0), max(map(max, columns), default=0)
+    start = _at(config.replay_from, first, last)
+    # Nobody waits for what was before the sessions.
+    return None if start is None else max(start, first), _at(config.replay_until, first, last)
 
 
 def _at(moment: Moment | None, first: int, last: int) -> int | None:

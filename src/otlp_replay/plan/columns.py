@@ -1,7 +1,7 @@
 """The requests of a replay in columns and in order, without an object for each."""
 
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import accumulate, chain
 
 import attrs
@@ -48,8 +48,7 @@ class Requests:
         records: how many spans, data points or log records each has.
         oldest: the earliest time of its records; 0: none is set.
         newest: the latest.
-        out_of_order: how many arrived, by the recorder's clock, before one that it had counted
-            before them.
+        out_of_order: how many arrived later than one that their session counts after them.
     """
 
     segments: tuple[SegmentIndex, ...]
@@ -88,7 +87,7 @@ def requests_of(excerpts: Sequence[Excerpt], limit: int | None = None) -> Reques
     """
     parts = [(excerpt, segment) for excerpt in excerpts for segment in excerpt.segments]
     rows = [_rows_within(excerpt, segment) for excerpt, segment in parts]
-    order, out_of_order = _order(excerpts, parts, rows)
+    order = _order(excerpts, parts, rows)
     if limit is not None:
         del order[limit:]
     places = array("I", chain.from_iterable([n] * len(taken) for n, taken in enumerate(rows)))
@@ -96,17 +95,19 @@ def requests_of(excerpts: Sequence[Excerpt], limit: int | None = None) -> Reques
     def column(name: str) -> "array[int]":
         return _in_order(_column(parts, rows, name), order)
 
+    segment_of = _in_order(places, order)
+    session_ids = tuple(excerpt.session_id for excerpt, _ in parts)
     return Requests(
         tuple(segment for _, segment in parts),
-        tuple(excerpt.session_id for excerpt, _ in parts),
-        _in_order(places, order),
+        session_ids,
+        segment_of,
         _in_order(array("I", chain.from_iterable(rows)), order),
         column("received_unix_nano"),
         column("raw_size_bytes"),
         column("record_count"),
         column("min_time_unix_nano"),
         column("max_time_unix_nano"),
-        out_of_order,
+        _out_of_order(session_ids, segment_of, column("sequence")),
     )
 
 
@@ -133,34 +134,36 @@ def _order(
     excerpts: Sequence[Excerpt],
     parts: Sequence[tuple[Excerpt, SegmentIndex]],
     rows: Sequence[Sequence[int]],
-) -> tuple[list[int], int]:
-    """Return the order of all rows, and how many arrivals are out of the recorder's order."""
+) -> list[int]:
+    """Return the order of all rows."""
     arrivals = _column(parts, rows, "received_unix_nano")
     sequences = _column(parts, rows, "sequence")
     lengths = iter(map(len, rows))
-    ends = accumulate(sum(next(lengths) for _ in excerpt.segments) for excerpt in excerpts)
     order: list[int] = []
-    out_of_order = start = 0
-    for end in ends:
+    start = 0
+    for end in accumulate(sum(next(lengths) for _ in each.segments) for each in excerpts):
         # Segments come by key, and frames by offset: a stable sort keeps that where all else ties.
         own = sorted(range(start, end), key=sequences.__getitem__)
-        out_of_order += _behind(map(arrivals.__getitem__, own))
         own.sort(key=arrivals.__getitem__)
         order += own
         start = end
     if len(excerpts) > 1:
         order.sort(key=arrivals.__getitem__)
-    return order, out_of_order
+    return order
 
 
-def _behind(arrivals: Iterable[int]) -> int:
-    """Count those that are less than one before them."""
-    latest = count = 0
-    for arrival in arrivals:
-        if arrival < latest:
+def _out_of_order(
+    session_ids: Sequence[str], segment_of: "array[int]", sequences: "array[int]"
+) -> int:
+    """Count the requests of each session that have a lower number than one before them."""
+    highest = dict.fromkeys(session_ids, 0)
+    count = 0
+    for segment, sequence in zip(segment_of, sequences, strict=True):
+        session_id = session_ids[segment]
+        if sequence < highest[session_id]:
             count += 1
         else:
-            latest = arrival
+            highest[session_id] = sequence
     return count
 
 

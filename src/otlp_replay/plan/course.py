@@ -25,7 +25,8 @@ class Course:
 
     Attributes:
         offsets: when each request of one loop is due at speed 1, in nanoseconds, ascending.
-        period_ns: how long after one loop the next one begins at speed 1; no offset is larger.
+        period_ns: how long after one loop the next one begins at speed 1; a loop's first and last
+            offset are no further apart.
         loops: how often all is sent.
         copies: how often each request is sent in a loop.
         speed: how many times faster than recorded; `max`: all of it is due at once.
@@ -132,3 +133,15 @@ def offsets_of(
     before = chain((window_start_unix_nano,), arrivals)
     gaps = map(sub, arrivals, before)
     return array("Q", accumulate(min(max_gap_ns, gap) for gap in gaps))
+
+
+def period_of(offsets: "array[int]") -> int:
+    """Return how far a loop lies behind the one before it.
+
+    The gap between them is the mean gap; after a single request the next loop follows at once.
+    """
+    gaps = len(offsets) - 1
+    if gaps < 1:
+        return 0
+    span_ns = offsets[-1] - offsets[0]
+    return span_ns + span_ns // gaps

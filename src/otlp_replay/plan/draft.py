@@ -8,9 +8,9 @@ import attrs
 from otlp_capture.sessions import SessionIndex
 from otlp_replay.config import ReplayConfig
 from otlp_replay.pacing import Rate
-from otlp_replay.plan.choosing import excerpt_of
+from otlp_replay.plan.choosing import excerpts_of
 from otlp_replay.plan.columns import Requests, requests_of
-from otlp_replay.plan.course import SECOND_NS, Course, offsets_of
+from otlp_replay.plan.course import SECOND_NS, Course, offsets_of, period_of
 
 
 @attrs.frozen(eq=False)
@@ -35,17 +35,17 @@ def draft_of(sessions: Mapping[str, SessionIndex], config: ReplayConfig) -> Draf
         sessions: the index of each session by its id, merged by arrival in this order.
         config: what to take, and at what pace.
     """
-    excerpts = [excerpt_of(session_id, index, config) for session_id, index in sessions.items()]
+    excerpts = excerpts_of(sessions, config)
     requests = requests_of(excerpts, config.limit)
-    starts = [each.start_unix_nano for each in excerpts if each.start_unix_nano is not None]
-    first = requests.arrivals[0] if len(requests) else 0
-    window_start = min(*starts, first) if starts else first
+    window_start = excerpts[0].start_unix_nano
+    if window_start is None:
+        window_start = requests.arrivals[0] if len(requests) else 0
     gap_ns = None if config.max_gap_s is None else round(config.max_gap_s * SECOND_NS)
     offsets = offsets_of(requests.arrivals, window_start, gap_ns)
     duration_s, rate = config.max_duration_s, config.max_rate
     course = Course(
         offsets,
-        period_ns=offsets[-1] if offsets else 0,
+        period_ns=period_of(offsets),
         loops=config.loops,
         copies=config.copies,
         speed=config.speed_multiplier,

@@ -55,8 +55,8 @@ class ReplayPlan:
         is_exact: whether that is so exactly; else it is so at the most.
         recorded: one loop as it was recorded.
         planned: the replay. At speed `max` without a rate, nothing of it is known before.
-        out_of_order: requests of a loop that arrived, by the recorder's clock, before one that it
-            had counted before them.
+        out_of_order: requests of a loop that arrived later than one that their session counts
+            after them.
         ages: how old records will be when they are sent.
         warnings: what to know before it is started.
         schedule: the events in their order, what they depend on, what may go in parallel.

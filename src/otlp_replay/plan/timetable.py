@@ -101,10 +101,13 @@ class _FreeTimetable:
             return course.per_loop * course.loops
         # floor(x * pace) < time exactly where x < ceil(time / pace)
         bound_ns = -(-time_ns * course.pace.denominator // course.pace.numerator)
-        loop = (bound_ns - 1) // course.period_ns if course.period_ns else course.loops
+        past_ns = bound_ns - course.offsets[0]
+        if past_ns <= 0:
+            return 0
+        loop = (past_ns - 1) // course.period_ns if course.period_ns else course.loops
         if loop >= course.loops:
             return course.per_loop * course.loops
-        # What comes before this loop is due by its start at the latest: no offset is over a period.
+        # All before this loop is due by its start: a loop's offsets lie within a period.
         row = bisect_left(course.offsets, bound_ns - loop * course.period_ns)
         return (loop * len(course.offsets) + row) * course.copies
 
