@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from otlp_capture.otlp import SIGNALS, Signal, Ties
 from otlp_capture.sessions import Frame, FrameTable, SegmentIndex, SessionIndex
 from otlp_replay import At, Rate, ReplayConfig
+from otlp_replay.config import TimestampAdjustment
 from otlp_replay.plan import Ages, Amount, ReplayPlan, TargetWindow
 from otlp_replay.plan.draft import draft_of
 from otlp_replay.plan.lineage import LineageBuilder, lineage_of
@@ -64,7 +65,7 @@ def configs(draw: st.DrawFn) -> ReplayConfig:
         st.sampled_from([0.3, 1.0, 7.0, 1e9]),
         st.sampled_from(["requests", "records", "bytes"]),
     )
-    mode = draw(st.sampled_from(["none", "relative", "current"]))
+    mode: TimestampAdjustment = draw(st.sampled_from(["none", "relative", "current"]))
     start, length = draw(seldom_none), draw(seldom_none)
     return ReplayConfig(
         session_id="s0",
@@ -124,13 +125,13 @@ def written_out(sessions: dict[str, SessionIndex], config: ReplayConfig) -> list
     if not rows:
         return []
     given_start: Any = config.replay_from
-    first = min(
+    beginning = min(
         frame.received_unix_nano
         for index in sessions.values()
         for segment in index.segments
         for frame in segment.frames
     )
-    start = max(given_start.unix_nano, first) if given_start else rows[0][2].received_unix_nano
+    start = max(given_start.unix_nano, beginning) if given_start else rows[0][2].received_unix_nano
     arrivals = [start, *(frame.received_unix_nano for _, _, frame in rows)]
     gaps = [now - then for then, now in pairwise(arrivals)]
     if config.max_gap_s is not None:
@@ -146,11 +147,10 @@ def written_out(sessions: dict[str, SessionIndex], config: ReplayConfig) -> list
         loop_start = int(loop * period * pace // 1)
         for (session_id, segment, frame), offset in zip(rows, offsets, strict=True):
             due = int((loop * period + offset) * pace // 1)
-            first: int | None = None
+            first = due if config.max_rate is None else int(-(-max(free, Fraction(due)) // 1))
             for _ in range(config.copies):
                 free = max(free, Fraction(due))
                 time_ns = due if config.max_rate is None else int(-(-free // 1))
-                first = time_ns if first is None else first
                 if config.max_rate is not None:
                     free += cost(frame, config.max_rate) * SECOND / fraction(config.max_rate)
                 shift = shift_ns(config, first, frame, loop_start, start)

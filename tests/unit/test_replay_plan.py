@@ -344,7 +344,7 @@ class TestWarnings:
     async def test_current_times_bend_relations_unless_the_pace_is_as_recorded(
         self, memory: S3Storage
     ) -> None:
-        bent = {"timestamp_adjustment": "current", "speed_multiplier": 2}
+        bent: dict[str, Any] = {"timestamp_adjustment": "current", "speed_multiplier": 2}
         requests = [
             Recorded("traces", trace(("a", "")), START),
             Recorded("traces", trace(("b", "a"), ("c", "b")), START + 1),
