@@ -129,6 +129,8 @@ def written_out(sessions: dict[str, SessionIndex], config: ReplayConfig) -> list
         frame.received_unix_nano
         for index in sessions.values()
         for segment in index.segments
+        if segment.signal in config.signals
+        if any(is_within(frame.received_unix_nano, config) for frame in segment.frames)
         for frame in segment.frames
     )
     start = max(given_start.unix_nano, beginning) if given_start else rows[0][2].received_unix_nano

@@ -1,7 +1,7 @@
 """A replay before it is measured: its requests in order, and their course."""
 
 from array import array
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import attrs
 
@@ -9,7 +9,7 @@ from otlp_capture.sessions import SessionIndex
 from otlp_replay.config import ReplayConfig
 from otlp_replay.pacing import Rate
 from otlp_replay.plan.choosing import excerpts_of
-from otlp_replay.plan.columns import Requests, requests_of
+from otlp_replay.plan.columns import Excerpt, Requests, requests_of
 from otlp_replay.plan.course import SECOND_NS, Course, offsets_of, period_of
 
 
@@ -37,9 +37,7 @@ def draft_of(sessions: Mapping[str, SessionIndex], config: ReplayConfig) -> Draf
     """
     excerpts = excerpts_of(sessions, config)
     requests = requests_of(excerpts, config.limit)
-    window_start = excerpts[0].start_unix_nano
-    if window_start is None:
-        window_start = requests.arrivals[0] if len(requests) else 0
+    window_start = _window_start(excerpts)
     gap_ns = None if config.max_gap_s is None else round(config.max_gap_s * SECOND_NS)
     offsets = offsets_of(requests.arrivals, window_start, gap_ns)
     duration_s, rate = config.max_duration_s, config.max_rate
@@ -54,6 +52,17 @@ def draft_of(sessions: Mapping[str, SessionIndex], config: ReplayConfig) -> Draf
         limit_ns=None if duration_s is None else round(duration_s * SECOND_NS),
     )
     return Draft(requests, course, window_start)
+
+
+def _window_start(excerpts: Sequence[Excerpt]) -> int:
+    """Return where the window begins, or the first segment of it where that is later."""
+    firsts = [
+        min(arrivals)
+        for excerpt in excerpts
+        for segment in excerpt.segments
+        if any(map(excerpt.holds, arrivals := segment.frames.column("received_unix_nano")))
+    ]
+    return max(excerpts[0].start_unix_nano or 0, min(firsts, default=0))
 
 
 def _costs(requests: Requests, rate: Rate) -> "array[int]":
