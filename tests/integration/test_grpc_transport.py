@@ -61,7 +61,7 @@ class TestRequest:
             open_grpc_target() as target,
             sending(target.url, headers=(("api-key", "ours"),)) as send,
         ):
-            assert await send(parcel) == Accepted()
+            assert await send(parcel) == Accepted(status="OK")
 
         (received,) = target.received
         assert (received.signal, received.body) == (signal, b"request")
@@ -74,7 +74,7 @@ class TestRequest:
     async def test_a_large_one_arrives_whole(self) -> None:
         body = bytes(range(256)) * (20 << 12)
         async with open_grpc_target() as target, sending(target.url) as send:
-            assert await send(Parcel("logs", body, 1)) == Accepted()
+            assert await send(Parcel("logs", body, 1)) == Accepted(status="OK")
 
         assert target.bodies == [body]
 
@@ -83,7 +83,7 @@ class TestRequest:
             open_grpc_target(bytes_read_as_they_are=True) as target,
             sending(target.url, compression="gzip") as send,
         ):
-            assert await send(Parcel("logs", b"request " * 999, 1)) == Accepted()
+            assert await send(Parcel("logs", b"request " * 999, 1)) == Accepted(status="OK")
 
         (body,) = target.bodies
         assert gzip.decompress(body) == b"request " * 999
@@ -96,12 +96,14 @@ class TestRequest:
         for name in ("NO_PROXY", "no_proxy", "no_grpc_proxy"):
             monkeypatch.delenv(name, raising=False)
 
-        assert await answer_to(GRPC_OK) == Accepted()
+        assert await answer_to(GRPC_OK) == Accepted(status="OK")
 
 
 class TestAnswer:
     async def test_a_partial_success_is_read(self) -> None:
-        assert await answer_to(partly_taken("traces", 3)) == Accepted(PartialSuccess(3, "too old"))
+        assert await answer_to(partly_taken("traces", 3)) == Accepted(
+            PartialSuccess(3, "too old"), status="OK"
+        )
 
     async def test_what_is_no_answer_is_not_taken_for_one(self) -> None:
         answer = await answer_to(Response(body=b"\xff\xff"))
@@ -213,10 +215,10 @@ class TestNoAnswer:
 
     async def test_one_that_comes_back_is_found_again(self) -> None:
         async with open_grpc_target() as target, sending(target.url) as send:
-            assert await send(REQUEST) == Accepted()
+            assert await send(REQUEST) == Accepted(status="OK")
             await target.kill()
             assert isinstance(await send(REQUEST), NoAnswer)
             await target.start()
             with anyio.fail_after(HANGS_AFTER_S):
-                while await send(REQUEST) != Accepted():  # noqa: ASYNC110 - gRPC tries again
+                while await send(REQUEST) != Accepted(status="OK"):  # noqa: ASYNC110 - gRPC tries again
                     await anyio.sleep(0.05)

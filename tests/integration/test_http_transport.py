@@ -50,7 +50,7 @@ HEADERS = (("x-otlp-replay-session", "checkout"),)
 PART = PartialSuccess(3, "too old")
 PART_BODY = otlp.encode_response("traces", "protobuf", PART)
 JSON = {"Content-Type": "application/json; charset=utf-8"}
-TOO_LONG = Unreadable("the answer holds more than 4,194,304 bytes", is_too_long=True)
+TOO_LONG = Unreadable("the answer holds more than 4,194,304 bytes", is_too_long=True, status="200")
 
 
 @attrs.define
@@ -97,7 +97,7 @@ class TestRequest:
             open_target() as target,
             sending(f"{target.url}/otlp/v1/logs", encoding) as send,
         ):
-            assert await send("metrics", b"request") == Accepted()
+            assert await send("metrics", b"request") == Accepted(status="200")
 
         received = target.received[0]
         assert (received.path, received.body) == ("/otlp/v1/metrics", b"request")
@@ -117,7 +117,7 @@ class TestRequest:
     async def test_a_body_of_any_size_arrives_whole(self, size: int) -> None:
         body = bytes(range(256)) * (size // 256) + b"x" * (size % 256)
         async with open_target() as target, sending(target.url) as send:
-            assert await send("logs", body) == Accepted()
+            assert await send("logs", body) == Accepted(status="200")
 
         assert target.bodies == [body]
 
@@ -125,7 +125,7 @@ class TestRequest:
     async def test_it_is_compressed_where_that_is_asked_for(self, size: int) -> None:
         body = b"a request " * size
         async with open_target() as target, sending(target.url, compression="gzip") as send:
-            assert await send("logs", body) == Accepted()
+            assert await send("logs", body) == Accepted(status="200")
 
         (received,) = target.received
         assert received.headers["content-encoding"] == "gzip"
@@ -165,7 +165,7 @@ class TestRequest:
         for name in ("NO_PROXY", "no_proxy"):
             monkeypatch.delenv(name, raising=False)
 
-        assert await answer_to(OK) == Accepted()
+        assert await answer_to(OK) == Accepted(status="200")
 
 
 class TestConnections:
@@ -178,10 +178,10 @@ class TestConnections:
 
     async def test_one_that_the_target_has_closed_is_not(self) -> None:
         async with open_target() as target, sending(target.url) as send:
-            assert await send("logs", b"1") == Accepted()
+            assert await send("logs", b"1") == Accepted(status="200")
             target.hang_up_idle()
             await target.is_alone()
-            assert await send("logs", b"2") == Accepted()
+            assert await send("logs", b"2") == Accepted(status="200")
 
         assert target.connections == 2
 
@@ -190,28 +190,28 @@ class TestSuccess:
     @pytest.mark.parametrize(
         ("reply", "answer"),
         [
-            (OK, Accepted()),
-            (Reply(status=202), Accepted()),
-            (Reply(status=204), Accepted()),
-            (Reply(headers=JSON, body=b"{}"), Accepted()),
-            (Reply(headers=JSON), Accepted()),
-            (partly("traces", 3), Accepted(PART)),
-            (partly("traces", 0, "warning"), Accepted(PartialSuccess(0, "warning"))),
-            (Reply(body=PART_BODY, headers={}), Accepted(PART)),
+            (OK, Accepted(status="200")),
+            (Reply(status=202), Accepted(status="202")),
+            (Reply(status=204), Accepted(status="204")),
+            (Reply(headers=JSON, body=b"{}"), Accepted(status="200")),
+            (Reply(headers=JSON), Accepted(status="200")),
+            (partly("traces", 3), Accepted(PART, status="200")),
+            (partly("traces", 0, "warning"), Accepted(PartialSuccess(0, "warning"), status="200")),
+            (Reply(body=PART_BODY, headers={}), Accepted(PART, status="200")),
             (
                 Reply(headers=JSON, body=otlp.encode_response("traces", "json", PART)),
-                Accepted(PART),
+                Accepted(PART, status="200"),
             ),
             (
                 Reply(
                     headers={"Content-Type": PROTOBUF, "Content-Encoding": "gzip"},
                     body=gzip.compress(PART_BODY),
                 ),
-                Accepted(PART),
+                Accepted(PART, status="200"),
             ),
             (
                 Reply(headers={"Content-Type": "text/html"}, body=b"<h1>It works!</h1>"),
-                Accepted(remark="it answers 200 with text/html, which is not OTLP"),
+                Accepted(remark="it answers 200 with text/html, which is not OTLP", status="200"),
             ),
         ],
     )
@@ -252,7 +252,7 @@ class TestSuccess:
 
     async def test_how_long_one_may_be_can_be_set(self) -> None:
         assert await answer_to(partly("traces", 3), max_response_bytes=4) == Unreadable(
-            "the answer holds more than 4 bytes", is_too_long=True
+            "the answer holds more than 4 bytes", is_too_long=True, status="200"
         )
 
     async def test_after_an_answer_that_was_not_read_to_its_end_a_new_connection_is_made(

@@ -1,36 +1,27 @@
 """Where requests are forwarded to: a URL, and what is said and trusted there."""
 
 import ipaddress
-import ssl
-from collections.abc import AsyncGenerator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
 import attrs
 
-from otlp_capture.clock import Clock
 from otlp_capture.forward.errors import InvalidDestination
 from otlp_capture.forward.headers import check_header
 from otlp_capture.result import Failure, Outcome, Success
 from otlp_capture.sending import (
-    DEFAULT_GRPC_PORT,
     Compression,
     Endpoint,
-    Transport,
+    SendingProtocol,
     base_url,
     is_endpoint_url,
-    open_grpc_transport,
-    open_http_transport,
+    load_client_tls,
+    place_of,
 )
 
-_PORTS: Final = {
-    "http": 80,
-    "https": 443,
-    "grpc": DEFAULT_GRPC_PORT,
-    "grpcs": DEFAULT_GRPC_PORT,
-}
+_SCHEMES: Final = ("http", "https", "grpc", "grpcs")
 _ALLOWED: Final = (
     "it is http://HOST:PORT or https://HOST:PORT for OTLP/HTTP, grpc://HOST:PORT or "
     "grpcs://HOST:PORT for OTLP/gRPC, without credentials and query"
@@ -60,8 +51,13 @@ class Destination:
     @property
     def place(self) -> tuple[str, int]:
         """Its host and its port."""
-        parts = urlsplit(self.url)
-        return parts.hostname or "", parts.port or _PORTS[parts.scheme]
+        place = place_of(self.url)
+        return place.host, place.port
+
+    @property
+    def protocol(self) -> SendingProtocol:
+        """What is spoken there."""
+        return "grpc" if self.is_grpc else "http/protobuf"
 
 
 def parse_destination(
@@ -86,7 +82,7 @@ def parse_destination(
         InvalidDestination: the URL, a header or the file makes no sense.
     """
     base = base_url(url)
-    if not is_endpoint_url(base, _PORTS):
+    if not is_endpoint_url(base, _SCHEMES):
         return Failure(InvalidDestination(_shown(url), _ALLOWED))
     parts = urlsplit(base)
     if parts.scheme in {"grpc", "grpcs"} and parts.path:
@@ -96,50 +92,26 @@ def parse_destination(
         problem = check_header(name, value)
         if problem is not None:
             return Failure(InvalidDestination(base, f"its header {name[:60]!r} {problem}"))
-    trusted = _trusted(base, ca_file)
-    if isinstance(trusted, Failure):
-        return trusted
-    return Success(
-        Destination(
-            Endpoint(
-                url=base,
-                headers=said,
-                request_timeout_s=request_timeout_s,
-                compression=compression,
-                trusted_pem=trusted.unwrap(),
-            )
-        )
+    endpoint = Endpoint(
+        url=base,
+        headers=said,
+        request_timeout_s=request_timeout_s,
+        compression=compression,
+        # Whoever names a destination means it: the name itself is the permission.
+        allowed_targets=(place_of(base).host,),
     )
+    if ca_file is None:
+        return Success(Destination(endpoint))
+    loaded = load_client_tls(ca=ca_file)
+    if isinstance(loaded, Failure):
+        return Failure(InvalidDestination(base, loaded.failure().message.removesuffix(".")))
+    return Success(Destination(attrs.evolve(endpoint, tls=loaded.unwrap())))
 
 
 def _shown(url: str) -> str:
     """Return *url* without what stands before an `@`, which may be a secret."""
     before, at, after = url.rpartition("@")
     return f"{before.partition('://')[0]}://…@{after}" if at else url
-
-
-def _trusted(base: str, ca_file: Path | None) -> Outcome[str | None, InvalidDestination]:
-    if ca_file is None:
-        return Success(None)
-    try:
-        pem = ca_file.read_text("ascii")
-        ssl.create_default_context(cadata=pem)
-    except (OSError, ValueError) as error:
-        # ssl.SSLError is an OSError.
-        reason = f"the certificates in {str(ca_file)!r} cannot be read: {error}"
-        return Failure(InvalidDestination(base, reason))
-    return Success(pem)
-
-
-@asynccontextmanager
-async def open_transport(destination: Destination, clock: Clock) -> AsyncGenerator[Transport]:
-    """Open what sends to a destination, and close it when the block ends."""
-    if destination.is_grpc:
-        async with open_grpc_transport(destination.endpoint) as transport:
-            yield transport
-        return
-    async with open_http_transport(destination.endpoint, clock) as transport:
-        yield transport
 
 
 def is_itself(destination: Destination, host: str, port: int) -> bool:

@@ -9,7 +9,7 @@ import anyio
 
 from otlp_capture.capture import InvalidConfig
 from otlp_capture.clock import SYSTEM_CLOCK, Clock
-from otlp_capture.forward.destination import Destination, open_transport
+from otlp_capture.forward.destination import Destination
 from otlp_capture.forward.errors import (
     ForwardingLoop,
     ForwardQueueFull,
@@ -29,7 +29,15 @@ from otlp_capture.forward.model import (
 from otlp_capture.forward.resends import Resends, digest
 from otlp_capture.otlp import PartialSuccess
 from otlp_capture.result import Failure, Outcome, Success
-from otlp_capture.sending import Accepted, Answer, NoAnswer, Parcel, Refused, Unreadable
+from otlp_capture.sending import (
+    Accepted,
+    Answer,
+    NoAnswer,
+    Parcel,
+    Refused,
+    Unreadable,
+    open_transport,
+)
 
 Verdict: TypeAlias = Outcome[PartialSuccess | None, TargetRefused | TargetBusy | TargetDown]
 """What a client is told of a request that is stored."""
@@ -149,7 +157,9 @@ async def open_forwarding(
         return
     async with AsyncExitStack() as opened:
         transports = [
-            await opened.enter_async_context(open_transport(destination, clock))
+            await opened.enter_async_context(
+                open_transport(destination.endpoint, clock, destination.protocol)
+            )
             for destination in destinations
         ]
         async with anyio.create_task_group() as tasks:

@@ -15,6 +15,7 @@ from otlp_capture.sending.answers import (
     Accepted,
     Answer,
     NoAnswer,
+    Obstacle,
     Refused,
     Unreadable,
     one_line,
@@ -36,8 +37,11 @@ class Delivery:
         attempts: how often it was tried.
         rejected_records: how many of its records the target refused for good.
         reason: what stood in the way, or what the target remarked; empty when there was nothing.
-        is_given_up: whether its retries were used up.
+        is_given_up: whether its retries were used up, or there is an obstacle.
         is_interrupted: whether it could have been tried further; only then is it `not_sent`.
+        status: what the target answered last, such as `200`, `503` or `UNAVAILABLE`; empty: it
+            did not answer.
+        obstacle: what keeps it from ever being sent; None: nothing does.
     """
 
     outcome: DeliveryOutcome
@@ -46,6 +50,8 @@ class Delivery:
     reason: str = ""
     is_given_up: bool = False
     is_interrupted: bool = False
+    status: str = ""
+    obstacle: Obstacle | None = None
 
 
 class Courier:
@@ -76,6 +82,7 @@ class Courier:
         self._transport, self._clock, self._policy = transport, clock, policy
         self._hear = hear
         self._attempts = 0
+        self._status = ""
         self._is_underway = self._may_have_arrived = self._was_refused = False
         self._is_stopped = False
         self._wait = anyio.CancelScope()
@@ -106,7 +113,11 @@ class Courier:
         if self._may_have_arrived or self._is_underway:
             outcome = "unknown"
         return Delivery(
-            outcome=outcome, attempts=self._attempts, reason=reason, is_interrupted=True
+            outcome=outcome,
+            attempts=self._attempts,
+            reason=reason,
+            is_interrupted=True,
+            status=self._status,
         )
 
     async def _attempt(self) -> Answer:
@@ -116,6 +127,7 @@ class Courier:
         finally:
             self.departed.set()
         self._is_underway = False
+        self._status = _status_of(answer) or self._status
         self._was_refused |= isinstance(answer, Refused)
         self._may_have_arrived |= isinstance(answer, NoAnswer) and answer.may_have_arrived
         self._hear(answer)
@@ -142,26 +154,38 @@ class Courier:
                 return self._decided("rejected", reason, records)
             case Unreadable():
                 return self._decided("unknown", reason)
+            case NoAnswer(obstacle=obstacle) if obstacle is not None:
+                return self._given_up(reason, obstacle)
             case Refused() | NoAnswer():
                 return None
 
     def _decided(self, outcome: DeliveryOutcome, reason: str, rejected: int = 0) -> Delivery:
         return Delivery(
-            outcome=outcome, attempts=self._attempts, rejected_records=rejected, reason=reason
+            outcome=outcome,
+            attempts=self._attempts,
+            rejected_records=rejected,
+            reason=reason,
+            status=self._status,
         )
 
-    def _given_up(self, reason: str) -> Delivery:
+    def _given_up(self, reason: str, obstacle: Obstacle | None = None) -> Delivery:
         return Delivery(
             outcome="unknown" if self._may_have_arrived else "failed",
             attempts=self._attempts,
             reason=reason,
             is_given_up=True,
+            status=self._status,
+            obstacle=obstacle,
         )
 
     def _wait_s(self, answer: Answer) -> float:
         """Return how long to wait: the backoff, or what the target asks for where that is more."""
         asked_s = answer.retry_after_s if isinstance(answer, Refused) else None
         return max(self._policy.backoff_s(self._attempts), asked_s or 0.0)
+
+
+def _status_of(answer: Answer) -> str:
+    return "" if isinstance(answer, NoAnswer) else answer.status
 
 
 def reason_of(answer: Answer) -> str:

@@ -3,15 +3,12 @@
 Source: OTLP specification 1.11, OTLP/gRPC; gRPC over HTTP/2.
 """
 
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Final
-from urllib.parse import urlsplit
-
-import anyio
 
 from otlp_capture import otlp
-from otlp_capture.otlp import Signal
+from otlp_capture.otlp import RequestTooLarge
 from otlp_capture.result import Failure
 from otlp_capture.sending.answers import (
     Accepted,
@@ -19,24 +16,17 @@ from otlp_capture.sending.answers import (
     NoAnswer,
     Refused,
     Unreadable,
+    kept_back,
     one_line,
 )
-from otlp_capture.sending.endpoint import USER_AGENT, Endpoint
+from otlp_capture.sending.endpoint import Endpoint
+from otlp_capture.sending.lines import Line, Lines
 from otlp_capture.sending.parcel import Parcel
+from otlp_capture.sending.targets import TargetNotAllowed
 from otlp_capture.sending.throttling import LONGEST_S
 
-DEFAULT_GRPC_PORT: Final = 4317
-_CLOSING_TIMEOUT_S: Final = 2.0
-_SHORTEST_RECONNECT_MS: Final = 100
-_LONGEST_RECONNECT_MS: Final = 5_000
-_PING_AFTER_MS: Final = 300_000
-_PING_TIMEOUT_MS: Final = 20_000
+_OK: Final = "OK"
 _DETAILS: Final = "grpc-status-details-bin"
-_METHODS: Final[Mapping[Signal, str]] = {
-    "traces": "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
-    "metrics": "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
-    "logs": "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
-}
 _RETRYABLE: Final = frozenset(
     {"CANCELLED", "DEADLINE_EXCEEDED", "ABORTED", "OUT_OF_RANGE", "UNAVAILABLE", "DATA_LOSS"}
 )
@@ -61,9 +51,9 @@ _TOO_LONG: Final = "CLIENT: Received message larger than max"
 class GrpcTransport:
     """Sends requests, in protobuf, to one endpoint over one connection that is kept."""
 
-    def __init__(self, channel: Any, endpoint: Endpoint) -> None:
-        self._channel, self._endpoint = channel, endpoint
-        self._export = {signal: channel.unary_unary(path) for signal, path in _METHODS.items()}
+    def __init__(self, lines: Lines, endpoint: Endpoint) -> None:
+        self._lines, self._endpoint = lines, endpoint
+        self._discretion = endpoint.discretion
 
     @property
     def target(self) -> str:
@@ -75,32 +65,58 @@ class GrpcTransport:
 
         Nothing tells when its first byte leaves, so it is said to before it may.
         """
+        limit = self._endpoint.max_request_bytes
+        if len(parcel.body) > limit:
+            return kept_back(RequestTooLarge("bytes", limit))
+        taken = await self._lines.take()
+        if isinstance(taken, Failure):
+            problem = taken.failure()
+            if isinstance(problem, TargetNotAllowed):
+                return kept_back(problem)
+            return NoAnswer(one_line(problem.message), may_have_arrived=False)
+        line = taken.unwrap()
+        try:
+            depart()
+            return await self._call(line, parcel)
+        finally:
+            await self._lines.put_back(line)
+
+    async def _call(self, line: Line, parcel: Parcel) -> Answer:
         import grpc.aio  # noqa: PLC0415 - loaded where it is used
 
-        depart()
-        call = self._export[parcel.signal](
+        call = line.exports[parcel.signal](
             parcel.body,
             timeout=self._endpoint.request_timeout_s,
-            metadata=self._metadata(parcel),
+            metadata=tuple(self._endpoint.said_with(parcel.headers).items()),
             compression=grpc.Compression.Gzip if self._endpoint.compression == "gzip" else None,
         )
         try:
             body = await call
         except grpc.aio.AioRpcError as error:
             is_late = (call.time_remaining() or 0.0) <= 0.0
-            return self._not_taken(error, is_late=is_late)
-        decoded = otlp.decode_response(body, parcel.signal, "protobuf")
+            answer = self._not_taken(error, is_late=is_late)
+            self._judge(line, answer, is_late=is_late)
+            return answer
+        decoded = otlp.decode_response(self._discretion.in_bytes(body), parcel.signal, "protobuf")
         if isinstance(decoded, Failure):
-            return Unreadable(decoded.failure().message)
-        return Accepted(decoded.unwrap())
+            return Unreadable(decoded.failure().message, status=_OK)
+        return Accepted(decoded.unwrap(), status=_OK)
 
-    def _metadata(self, parcel: Parcel) -> tuple[tuple[str, str], ...]:
-        said = {name.lower(): value for name, value in parcel.headers}
-        said.update((name.lower(), value) for name, value in self._endpoint.headers)
-        return tuple(said.items())
+    def _judge(self, line: Line, answer: Answer, *, is_late: bool) -> None:
+        """Draw the consequences for the connection.
+
+        Of one that is silent nobody knows whether anybody is there: gRPC would go on using it.
+        """
+        if not isinstance(answer, NoAnswer):
+            return
+        if is_late and answer.may_have_arrived:
+            self._lines.leave(line)
+        else:
+            self._lines.doubt(line)
 
     def _not_taken(self, error: Any, *, is_late: bool) -> Answer:
-        status, text = str(error.code().name), str(error.details() or "")
+        text = self._discretion.in_text(str(error.details() or ""))
+        status = str(error.code().name)
         if _TOO_LONG in text:
             limit = self._endpoint.max_response_bytes
             return Unreadable(f"the answer holds more than {limit:,} bytes", is_too_long=True)
@@ -130,37 +146,13 @@ def _retry_delay_s(error: Any) -> float | None:
 
 @asynccontextmanager
 async def open_grpc_transport(endpoint: Endpoint) -> AsyncGenerator[GrpcTransport]:
-    """Open a channel to an endpoint, `grpc://` or `grpcs://`, and close it when the block ends.
+    """Open a way to an endpoint, and close it when the block ends.
 
-    The environment's proxies are not used, and gRPC does not try again by itself.
+    Of its URL the schemes grpcs and https mean TLS. The environment's proxies are not used, and
+    gRPC does not try again by itself. Each channel's addresses are held against what is allowed.
     """
-    import grpc.aio  # noqa: PLC0415 - loaded where it is used
-
-    parts = urlsplit(endpoint.url)
-    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-    place = f"{host}:{parts.port or DEFAULT_GRPC_PORT}"
-    options = (
-        ("grpc.enable_http_proxy", 0),
-        ("grpc.enable_retries", 0),
-        ("grpc.use_local_subchannel_pool", 1),
-        ("grpc.primary_user_agent", USER_AGENT),
-        ("grpc.max_send_message_length", -1),
-        ("grpc.max_receive_message_length", endpoint.max_response_bytes),
-        ("grpc.initial_reconnect_backoff_ms", _SHORTEST_RECONNECT_MS),
-        ("grpc.min_reconnect_backoff_ms", _LONGEST_RECONNECT_MS),
-        ("grpc.max_reconnect_backoff_ms", _LONGEST_RECONNECT_MS),
-        # Servers complain of pings that come more often.
-        ("grpc.keepalive_time_ms", _PING_AFTER_MS),
-        ("grpc.keepalive_timeout_ms", _PING_TIMEOUT_MS),
-    )
-    if parts.scheme == "grpcs":
-        trusted = endpoint.trusted_pem.encode() if endpoint.trusted_pem is not None else None
-        credentials = grpc.ssl_channel_credentials(root_certificates=trusted)
-        channel = grpc.aio.secure_channel(place, credentials, options=options)
-    else:
-        channel = grpc.aio.insecure_channel(place, options=options)
+    lines = Lines(endpoint)
     try:
-        yield GrpcTransport(channel, endpoint)
+        yield GrpcTransport(lines, endpoint)
     finally:
-        with anyio.move_on_after(_CLOSING_TIMEOUT_S, shield=True):
-            await channel.close()
+        await lines.close()

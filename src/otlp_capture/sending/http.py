@@ -4,7 +4,6 @@ Source: OTLP specification 1.11, OTLP/HTTP.
 """
 
 import io
-import ssl
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -13,11 +12,12 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 import anyio.to_thread
+import attrs
 
 from otlp_capture import otlp
 from otlp_capture.clock import Clock
 from otlp_capture.deflate import InflatedTooLarge, deflate_with_trailer, header, inflate
-from otlp_capture.otlp import Encoding
+from otlp_capture.otlp import Encoding, RequestTooLarge
 from otlp_capture.result import Failure, Success
 from otlp_capture.sending.answers import (
     MAX_REASON,
@@ -26,17 +26,18 @@ from otlp_capture.sending.answers import (
     NoAnswer,
     Refused,
     Unreadable,
+    kept_back,
     one_line,
 )
 from otlp_capture.sending.endpoint import USER_AGENT, Endpoint
 from otlp_capture.sending.parcel import Parcel
+from otlp_capture.sending.targets import TargetNotAllowed
 from otlp_capture.sending.throttling import retry_after_s
 
 if TYPE_CHECKING:
     import aiohttp
 
 _RETRYABLE: Final = frozenset({429, 502, 503, 504})
-_CONNECT_TIMEOUT_S: Final = 5.0
 _CLOSING_TIMEOUT_S: Final = 2.0
 _COPIED_AT_ONCE_BYTES: Final = 1 << 20
 _INLINE_BYTES: Final = 32_768
@@ -54,6 +55,7 @@ class HttpTransport:
 
     def __init__(self, client: "aiohttp.ClientSession", endpoint: Endpoint, clock: Clock) -> None:
         self._client, self._endpoint, self._clock = client, endpoint, clock
+        self._discretion = endpoint.discretion
 
     @property
     def target(self) -> str:
@@ -62,9 +64,10 @@ class HttpTransport:
 
     async def attempt(self, parcel: Parcel, depart: Callable[[], None]) -> Answer:
         """Send a request once; see `Transport`."""
-        import aiohttp  # noqa: PLC0415 - loaded where it is used
-
         has_left = False
+        limit = self._endpoint.max_request_bytes
+        if len(parcel.body) > limit:
+            return kept_back(RequestTooLarge("bytes", limit))
         body = await self._compressed(parcel.body)
 
         def leave() -> None:
@@ -81,14 +84,16 @@ class HttpTransport:
                 trace_request_ctx=leave,
             ) as response:
                 return await self._read_answer(parcel, response)
-        except (aiohttp.ClientError, TimeoutError, OSError, UnicodeError) as error:
-            return NoAnswer(_reason_of(error), may_have_arrived=has_left)
+        except _broken() as error:
+            refusal = _refusal_in(error)
+            if refusal is not None:
+                return kept_back(refusal)
+            return NoAnswer(self._reason_of(error), may_have_arrived=has_left)
 
     def _headers(self, parcel: Parcel) -> dict[str, str]:
         """Return what goes before a body; what the protocol needs overrides what else is said."""
         return {
-            **{name.lower(): value for name, value in parcel.headers},
-            **{name.lower(): value for name, value in self._endpoint.headers},
+            **self._endpoint.said_with(parcel.headers),
             "content-type": _CONTENT_TYPES[parcel.encoding],
             "accept-encoding": "identity",
             "user-agent": USER_AGENT,
@@ -106,53 +111,88 @@ class HttpTransport:
     async def _read_answer(self, parcel: Parcel, response: "aiohttp.ClientResponse") -> Answer:
         body = await self._read_body(response)
         if HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
-            return body if isinstance(body, Unreadable) else self._taken(parcel, response, body)
+            return self._taken(parcel, response, body)
         # The specification has an answer over the limit be an error that is not retried.
         is_too_long = isinstance(body, Unreadable) and body.is_too_long
         return Refused(
             str(response.status),
-            body.reason if isinstance(body, Unreadable) else _said(parcel, response, body),
+            body.reason if isinstance(body, Unreadable) else self._said(parcel, response, body),
             is_retryable=response.status in _RETRYABLE and not is_too_long,
             retry_after_s=retry_after_s(response.headers.get("Retry-After"), self._clock.time_ns()),
         )
 
     async def _read_body(self, response: "aiohttp.ClientResponse") -> bytes | Unreadable:
         """Read the body, decompressed, as far as it is allowed to be."""
-        import aiohttp  # noqa: PLC0415 - loaded where it is used
-
         body, limit = bytearray(), self._endpoint.max_response_bytes
         try:
             async for piece in response.content.iter_any():
                 if len(body) + len(piece) > limit:
                     return _too_long(limit)
                 body += piece
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            return Unreadable(f"the answer broke off: {_reason_of(error)}")
-        compression = response.headers.get("Content-Encoding", "identity").strip().lower()
+        except _broken() as error:
+            return Unreadable(f"the answer broke off: {self._reason_of(error)}")
+        said = response.headers.get("Content-Encoding", "identity").strip()
+        compression = said.lower()
         if not body or compression == "identity":
-            return bytes(body)
+            return self._discretion.in_bytes(bytes(body))
         if compression not in {"gzip", "x-gzip"}:
-            return Unreadable(f"the answer is compressed with {compression[:MAX_REASON]!r}")
+            named = self._discretion.in_text(said)[:MAX_REASON]
+            return Unreadable(f"the answer is compressed with {named!r}")
         inflated = inflate(body, max_bytes=limit)
         if isinstance(inflated, Failure) and isinstance(inflated.failure(), InflatedTooLarge):
             return _too_long(limit)
         if isinstance(inflated, Failure):
             return Unreadable(f"the answer cannot be read: {inflated.failure().message}")
-        return inflated.unwrap().raw
+        return self._discretion.in_bytes(inflated.unwrap().raw)
 
     def _taken(
-        self, parcel: Parcel, response: "aiohttp.ClientResponse", body: bytes
+        self, parcel: Parcel, response: "aiohttp.ClientResponse", body: bytes | Unreadable
     ) -> Accepted | Unreadable:
+        status = str(response.status)
+        if isinstance(body, Unreadable):
+            return attrs.evolve(body, status=status)
         declared = _ENCODINGS.get(response.content_type)
         decoded = otlp.decode_response(body, parcel.signal, declared or parcel.encoding)
         if isinstance(decoded, Success):
-            return Accepted(decoded.unwrap())
+            return Accepted(decoded.unwrap(), status=status)
         if not body:
-            return Accepted()
+            return Accepted(status=status)
         if declared is None:
-            remark = f"it answers {response.status} with {response.content_type}, which is not OTLP"
-            return Accepted(remark=remark)
-        return Unreadable(decoded.failure().message)
+            content_type = one_line(self._discretion.in_text(response.content_type))
+            remark = f"it answers {status} with {content_type}, which is not OTLP"
+            return Accepted(remark=remark, status=status)
+        return Unreadable(decoded.failure().message, status=status)
+
+    def _said(self, parcel: Parcel, response: "aiohttp.ClientResponse", body: bytes) -> str:
+        encoding = _ENCODINGS.get(response.content_type) or parcel.encoding
+        decoded = otlp.decode_status(body, encoding)
+        said = decoded.unwrap().message if isinstance(decoded, Success) else ""
+        return one_line(said or body[: 4 * MAX_REASON].decode(errors="replace"))
+
+    def _reason_of(self, error: Exception) -> str:
+        return one_line(self._discretion.in_text(str(error))) or type(error).__name__
+
+
+def _broken() -> tuple[type[Exception], ...]:
+    """Return what says that no answer comes, or that one breaks off.
+
+    Not all that aiohttp's parser finds wrong becomes a ClientError, and a header may hold what
+    is no text.
+    """
+    import aiohttp  # noqa: PLC0415 - loaded where it is used
+    from aiohttp.http_exceptions import HttpProcessingError  # noqa: PLC0415 - likewise
+
+    return (aiohttp.ClientError, HttpProcessingError, TimeoutError, OSError, UnicodeError)
+
+
+def _refusal_in(error: Exception) -> TargetNotAllowed | None:
+    """Return what kept a connection from being made, if nobody has allowed it."""
+    from otlp_capture.sending.http_connecting import (  # noqa: PLC0415 - it loads aiohttp
+        ConnectionNotAllowedError,
+    )
+
+    cause = getattr(error, "os_error", error)
+    return cause.refusal if isinstance(cause, ConnectionNotAllowedError) else None
 
 
 def _gzip(body: bytes) -> bytes:
@@ -164,19 +204,8 @@ def _written(body: bytes) -> bytes | io.BytesIO:
     return body if len(body) <= _COPIED_AT_ONCE_BYTES else io.BytesIO(body)
 
 
-def _said(parcel: Parcel, response: "aiohttp.ClientResponse", body: bytes) -> str:
-    encoding = _ENCODINGS.get(response.content_type) or parcel.encoding
-    decoded = otlp.decode_status(body, encoding)
-    said = decoded.unwrap().message if isinstance(decoded, Success) else ""
-    return one_line(said or body[: 4 * MAX_REASON].decode(errors="replace"))
-
-
 def _too_long(limit: int) -> Unreadable:
     return Unreadable(f"the answer holds more than {limit:,} bytes", is_too_long=True)
-
-
-def _reason_of(error: Exception) -> str:
-    return one_line(str(error)) or type(error).__name__
 
 
 @asynccontextmanager
@@ -184,9 +213,14 @@ async def open_http_transport(endpoint: Endpoint, clock: Clock) -> AsyncGenerato
     """Open connections to an endpoint, and close them when the block ends.
 
     The environment's proxies and credentials are not used, and no cookies are kept: what is sent
-    is what was handed over.
+    is what was handed over. Each connection's address is held against what is allowed.
     """
     import aiohttp  # noqa: PLC0415 - loaded where it is used
+
+    from otlp_capture.sending.http_connecting import (  # noqa: PLC0415 - it loads aiohttp
+        connector,
+        timeout,
+    )
 
     async def depart(_session: object, context: SimpleNamespace, _params: object) -> None:
         context.trace_request_ctx()
@@ -195,11 +229,8 @@ async def open_http_transport(endpoint: Endpoint, clock: Clock) -> AsyncGenerato
     # The bytes follow in the same step of the event loop; the headers' signal comes steps before.
     trace.on_request_chunk_sent.append(depart)
     client = aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=endpoint.connections, ssl=_trust(endpoint)),
-        timeout=aiohttp.ClientTimeout(
-            total=endpoint.request_timeout_s,
-            sock_connect=min(_CONNECT_TIMEOUT_S, endpoint.request_timeout_s),
-        ),
+        connector=connector(endpoint),
+        timeout=timeout(endpoint),
         trace_configs=[trace],
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,
@@ -210,10 +241,3 @@ async def open_http_transport(endpoint: Endpoint, clock: Clock) -> AsyncGenerato
     finally:
         with anyio.move_on_after(_CLOSING_TIMEOUT_S, shield=True):
             await client.close()
-
-
-def _trust(endpoint: Endpoint) -> ssl.SSLContext | bool:
-    """Return what the endpoint's certificate is held against; True: the system's."""
-    if endpoint.trusted_pem is None:
-        return True
-    return ssl.create_default_context(cadata=endpoint.trusted_pem)

@@ -33,7 +33,7 @@ class TestDestination:
     ) -> None:
         destination = parse_destination(url).unwrap()
 
-        assert destination == Destination(Endpoint(url=base))
+        assert destination == Destination(Endpoint(url=base, allowed_targets=(place[0],)))
         assert (destination.url, destination.is_grpc, destination.place) == (base, is_grpc, place)
 
     @pytest.mark.parametrize(
