@@ -1,17 +1,25 @@
 """What a replay is asked for, and whether that can be."""
 
-import re
 from collections.abc import Callable, Iterator, Mapping
-from ipaddress import ip_network
 from pathlib import Path
 from typing import Final, Literal, TypeAlias, cast, get_args
+from urllib.parse import urlsplit
 
 import attrs
 
 from otlp_capture.capture import InvalidConfig
+from otlp_capture.forward.headers import check_header
 from otlp_capture.otlp import SIGNALS, Encoding, Signal
 from otlp_capture.result import Failure, Outcome, Success
-from otlp_capture.sending import Compression, RetryPolicy, is_endpoint_url
+from otlp_capture.sending import (
+    WHAT_IS_ALLOWED,
+    Compression,
+    RetryPolicy,
+    base_url,
+    is_bearer_token,
+    is_endpoint_url,
+    parse_allowed_target,
+)
 from otlp_capture.sessions import check_session_id
 from otlp_replay.pacing import RATE_UNITS, Rate
 from otlp_replay.selection import After, At, Moment, Shard
@@ -28,6 +36,7 @@ ENCODINGS: Final[Mapping[Protocol, Encoding]] = {
     "grpc": "protobuf",
 }
 
+_SCHEMES: Final = ("http", "https", "grpc", "grpcs")
 SLOWEST: Final = 0.01
 FASTEST: Final = 1000.0
 _LONGEST_S: Final = 86_400.0
@@ -36,8 +45,6 @@ _MOST: Final = 1 << 31
 _MOST_COPIES: Final = 1_000
 _MOST_PER_SECOND: Final = 1e12
 _LATEST_UNIX_NANO: Final = (1 << 63) - 1
-_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_HOST: Final = re.compile(r"[A-Za-z0-9._-]+(?::[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](?::[0-9]{1,5})?")
 
 _CHOICES: Final = {
     "timestamp_adjustment": get_args(TimestampAdjustment),
@@ -65,8 +72,8 @@ class ReplayConfig:
         merged_session_ids: further sessions that are replayed with it, merged by arrival.
         target_endpoint: the base URL of an OTLP endpoint; for HTTP, `/v1/traces` and the like are
             added. A URL that ends so already is taken for its base.
-        allowed_targets: what may be sent to beyond this machine: `host`, `host:port`, or a network
-            such as `10.0.0.0/8`.
+        allowed_targets: what may be sent to beyond this machine: `host`, `host:port`, `*.suffix`,
+            or a network such as `10.0.0.0/8`.
         protocol: how to send the requests.
         compression: how to compress them.
         headers: what each says besides; over gRPC, its metadata.
@@ -310,41 +317,36 @@ def _repetition_problems(config: ReplayConfig) -> Iterator[InvalidConfig]:
 
 
 def _target_problems(config: ReplayConfig) -> Iterator[InvalidConfig]:
-    if not is_endpoint_url(config.target_endpoint, ("http", "https")):
-        allowed = "it is a URL such as http://127.0.0.1:4318, without credentials"
-        yield InvalidConfig("target_endpoint", config.target_endpoint, allowed)
+    yield from _url_problems(config)
     if not _is_between(config.request_timeout_s, 0, _LONGEST_S) or not config.request_timeout_s:
         allowed = f"it is seconds, more than 0 and at most {_LONGEST_S:.0f}"
         yield InvalidConfig("request_timeout_s", config.request_timeout_s, allowed)
     for target in config.allowed_targets:
-        if not _is_target(target):
-            allowed = "it is a host, host:port, or a network such as 10.0.0.0/8"
-            yield InvalidConfig("allowed_targets", target, allowed)
-    if not all(_TOKEN.fullmatch(name) and _is_line(value) for name, value in config.headers):
-        allowed = "each is a name of letters, digits and '-', and a value of one line"
-        yield InvalidConfig("headers", tuple(name for name, _ in config.headers), allowed)
+        if type(target) is not str or isinstance(parse_allowed_target(target), Failure):
+            yield InvalidConfig("allowed_targets", target, WHAT_IS_ALLOWED)
+    for name, value in config.headers:
+        problem = check_header(name.lower(), value)
+        if problem is not None:
+            yield InvalidConfig("headers", name, f"this one {problem}")
     token = config.bearer_token
-    if token is not None and (not token.strip() or not _is_line(token)):
-        yield InvalidConfig("bearer_token", "…", "it is one line of ASCII that is not empty")
+    if token is not None and not is_bearer_token(token):
+        allowed = "it is letters, digits and -._~+/, then = where there are any, without Bearer"
+        yield InvalidConfig("bearer_token", "…", allowed)
     if (config.tls_certificate is None) != (config.tls_key is None):
         allowed = "tls_certificate and tls_key go together"
         yield InvalidConfig("tls_certificate", config.tls_certificate, allowed)
 
 
-def _is_target(target: object) -> bool:
-    if not isinstance(target, str):
-        return False
-    if _HOST.fullmatch(target):
-        return True
-    try:
-        ip_network(target)
-    except ValueError:
-        return False
-    return True
-
-
-def _is_line(text: str) -> bool:
-    return text.isascii() and text.isprintable()
+def _url_problems(config: ReplayConfig) -> Iterator[InvalidConfig]:
+    url, is_grpc = config.target_endpoint, config.protocol == "grpc"
+    schemes = _SCHEMES if is_grpc else _SCHEMES[:2]
+    if not is_endpoint_url(url, schemes):
+        example = "grpc://127.0.0.1:4317" if is_grpc else "http://127.0.0.1:4318"
+        yield InvalidConfig(
+            "target_endpoint", url, f"it is a URL such as {example}, without credentials"
+        )
+    elif is_grpc and urlsplit(base_url(url)).path:
+        yield InvalidConfig("target_endpoint", url, "OTLP/gRPC has no path")
 
 
 def _retry_problems(config: ReplayConfig) -> Iterator[InvalidConfig]:

@@ -5,6 +5,7 @@ from typing import ClassVar, TypeAlias
 import attrs
 
 from otlp_capture.capture import InvalidConfig, StorageFailure
+from otlp_capture.sending import TargetNotAllowed
 from otlp_capture.sessions import (
     InvalidSessionId,
     LoadError,
@@ -110,6 +111,7 @@ ReplayError: TypeAlias = (
     | ReplayAlreadyRunning
     | ReplayInterrupted
     | StorageFailure
+    | TargetNotAllowed
 )
 """Everything that `OtlpReplayService` answers in place of a result."""
 

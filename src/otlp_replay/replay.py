@@ -13,9 +13,9 @@ from otlp_capture.sending import (
     Delivery,
     Endpoint,
     Parcel,
+    TargetNotAllowed,
     Transport,
-    base_url,
-    open_http_transport,
+    open_transport,
 )
 from otlp_capture.sessions import FrameRef, RequestReader, StoredRequest
 from otlp_capture.storage import S3Storage
@@ -32,8 +32,6 @@ from otlp_replay.status import ReplayStatus
 
 _IN_FLIGHT_BYTES: Final = 32 << 20
 _HEAD_START_S: Final = 1.0
-SESSION_HEADER: Final = "x-otlp-replay-session"
-"""Marks replayed traffic with the session that it comes from."""
 
 
 class Replay:
@@ -43,6 +41,7 @@ class Replay:
         storage: where the session is.
         clock: what paces and dates it.
         config: what to do.
+        endpoint: where to send it.
         refs: what to send, in order.
 
     Attributes:
@@ -50,9 +49,15 @@ class Replay:
     """
 
     def __init__(
-        self, storage: S3Storage, clock: Clock, config: ReplayConfig, refs: Sequence[FrameRef]
+        self,
+        storage: S3Storage,
+        clock: Clock,
+        config: ReplayConfig,
+        endpoint: Endpoint,
+        refs: Sequence[FrameRef],
     ) -> None:
         self.over = anyio.Event()
+        self._endpoint = endpoint
         self._storage, self._clock, self._config, self._refs = storage, clock, config, refs
         records = sum(ref.frame.record_count for ref in refs)
         replay_id = config.replay_id or new_replay_id(clock.time_ns())
@@ -75,7 +80,9 @@ class Replay:
         self._ledger.begin()
         error: ReplayError | None = ReplayInterrupted(self._config.session_id)
         try:
-            async with open_http_transport(endpoint_of(self._config), self._clock) as transport:
+            async with open_transport(
+                self._endpoint, self._clock, self._config.protocol
+            ) as transport:
                 with self._all:
                     await self._send_all(transport)
             error = None
@@ -174,7 +181,10 @@ class Replay:
             self._room.leave(size_bytes)
             self._couriers.discard(courier)
         self._account(delivery, courier.parcel)
-        if self._patience.is_lost(delivery, answers_before):
+        if isinstance(delivery.obstacle, TargetNotAllowed):
+            self._break_off(delivery.obstacle)
+            self._all.cancel()
+        elif self._patience.is_lost(delivery, answers_before):
             self._break_off(IngestionFailure(target, delivery.reason))
             self._all.cancel()
 
@@ -197,14 +207,3 @@ class Replay:
         self._refs = ()
         self._ledger.close(moment(self._clock.time_ns()), error)
         self.over.set()
-
-
-def endpoint_of(config: ReplayConfig) -> Endpoint:
-    """Return where a replay sends to."""
-    return Endpoint(
-        url=base_url(config.target_endpoint),
-        headers=((SESSION_HEADER, config.session_id),),
-        connections=config.max_in_flight,
-        request_timeout_s=config.request_timeout_s,
-        max_response_bytes=config.max_response_bytes,
-    )

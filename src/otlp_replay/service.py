@@ -30,6 +30,7 @@ from otlp_replay.errors import (
 )
 from otlp_replay.replay import Replay
 from otlp_replay.status import ReplayStatus
+from otlp_replay.target import target_of
 
 _LAST_ANSWERS_S: Final = 5.0
 
@@ -45,6 +46,7 @@ class OtlpReplayService(Protocol):
 
         Fails with:
             InvalidConfig, InvalidSessionId: the configuration cannot be.
+            TargetNotAllowed: the target is neither loopback nor on the allow-list.
             SessionNotFound: there is no such session.
             ReplayAlreadyRunning: it is being replayed by this service.
             DataCorrupted, DecompressionFailure: it is damaged.
@@ -99,13 +101,16 @@ class _ReplayService:
         checked = check_config(config)
         if isinstance(checked, Failure):
             return checked
+        target = await target_of(config)
+        if isinstance(target, Failure):
+            return target
         found = await self._frames(config.session_id, config.signals)
         if isinstance(found, Failure):
             return found
         earlier = self._replays.get(config.session_id)
         if earlier is not None and not earlier.status.is_over:
             return Failure(ReplayAlreadyRunning(config.session_id))
-        replay = Replay(self._storage, self._clock, config, found.unwrap())
+        replay = Replay(self._storage, self._clock, config, target.unwrap(), found.unwrap())
         self._replays[config.session_id] = replay
         self._tasks.start_soon(replay.run)
         return Success(replay.status)

@@ -19,7 +19,9 @@ from otlp_capture.sending import (
     Parcel,
     Refused,
     RetryPolicy,
+    TargetNotAllowed,
     Unreadable,
+    kept_back,
 )
 from tests.clocks import VirtualClock, settled
 
@@ -30,6 +32,7 @@ PARCEL = Parcel("traces", b"request", RECORDS)
 BUSY = Refused("503", "busy", is_retryable=True)
 UNREACHABLE = NoAnswer("refused", may_have_arrived=False)
 CUT_OFF = NoAnswer("reset", may_have_arrived=True)
+NOT_ALLOWED = TargetNotAllowed("http://prod:4318", "prod", "10.0.0.7", ("staging",))
 NO_BACKOFF = RetryPolicy(initial_backoff_s=0)
 
 
@@ -147,14 +150,38 @@ class TestDecision:
             (
                 Refused("400", "no spans", is_retryable=False),
                 Delivery(
-                    outcome="rejected", attempts=1, rejected_records=RECORDS, reason="400: no spans"
+                    outcome="rejected",
+                    attempts=1,
+                    rejected_records=RECORDS,
+                    reason="400: no spans",
+                    status="400",
                 ),
             ),
             (
                 Refused("404", "", is_retryable=False),
-                Delivery(outcome="rejected", attempts=1, rejected_records=RECORDS, reason="404"),
+                Delivery(
+                    outcome="rejected",
+                    attempts=1,
+                    rejected_records=RECORDS,
+                    reason="404",
+                    status="404",
+                ),
             ),
             (Unreadable("too long"), Delivery(outcome="unknown", attempts=1, reason="too long")),
+            (
+                Accepted(status="202"),
+                Delivery(outcome="delivered", attempts=1, status="202"),
+            ),
+            (
+                kept_back(NOT_ALLOWED),
+                Delivery(
+                    outcome="failed",
+                    attempts=1,
+                    reason=NOT_ALLOWED.message,
+                    is_given_up=True,
+                    obstacle=NOT_ALLOWED,
+                ),
+            ),
         ],
     )
     async def test_one_answer_decides(self, answer: Answer, delivery: Delivery) -> None:
@@ -163,7 +190,9 @@ class TestDecision:
     async def test_it_sends_the_same_request_until_it_is_taken(self) -> None:
         attempt = Attempt(Step(BUSY), Step(UNREACHABLE, leaves=False), Step(CUT_OFF))
 
-        assert await attempt.to_its_end() == Delivery(outcome="delivered", attempts=4)
+        assert await attempt.to_its_end() == Delivery(
+            outcome="delivered", attempts=4, status="503"
+        )
         assert attempt.transport.sent == [PARCEL] * 4
         assert attempt.heard == [BUSY, UNREACHABLE, CUT_OFF, Accepted()]
 
@@ -314,7 +343,7 @@ class TestInterruption:
             attempt.courier.stop()
 
         assert attempt.delivery == Delivery(
-            outcome="failed", attempts=1, reason="503: busy", is_interrupted=True
+            outcome="failed", attempts=1, reason="503: busy", is_interrupted=True, status="503"
         )
 
 

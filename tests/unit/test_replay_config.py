@@ -30,6 +30,7 @@ class TestConfig:
             {"target_endpoint": "https://collector.example:4318/otlp/"},
             {"target_endpoint": "http://[::1]:4318/v1/traces"},
             {"target_endpoint": "https://localhost:4317", "protocol": "grpc"},
+            {"target_endpoint": "grpcs://[::1]", "protocol": "grpc"},
             {"merged_session_ids": ("other", "third")},
             {"filter_services": ("checkout", "cart-*")},
             {"replay_from": At(5), "replay_until": At(6)},
@@ -113,6 +114,7 @@ class TestConfig:
             ],
             *[("max_in_flight", value) for value in (0, -1, 1.5, True, None)],
             *[("request_timeout_s", value) for value in (0, -1, math.nan, math.inf, "10", 1e9)],
+            ("target_endpoint", "grpc://localhost:4317"),
             ("max_request_bytes", 0),
             ("max_response_bytes", -1),
         ],
@@ -162,14 +164,19 @@ class TestConfig:
                 "replay_until cannot be At(unix_nano=6): it is after replay_from.",
             ),
             (
+                {"target_endpoint": "grpc://localhost/otlp", "protocol": "grpc"},
+                "target_endpoint cannot be 'grpc://localhost/otlp': OTLP/gRPC has no path.",
+            ),
+            (
                 {"replay_from": After(-1), "replay_until": After(-2)},
                 "replay_until cannot be After(ns=-2): it is after replay_from.",
             ),
             (
                 {"allowed_targets": ("ok", "http://no")},
                 (
-                    "allowed_targets cannot be 'http://no': "
-                    "it is a host, host:port, or a network such as 10.0.0.0/8."
+                    "allowed_targets cannot be 'http://no': it is a host or an address, with or "
+                    "without :PORT, *.SUFFIX for all names below one, or a network such as "
+                    "10.1.0.0/16."
                 ),
             ),
         ],
@@ -181,6 +188,8 @@ class TestConfig:
         ("change", "field"),
         [
             ({"headers": (("authorization", "secret\n"),)}, "headers"),
+            ({"headers": (("content-length", "secret"),)}, "headers"),
+            ({"bearer_token": "Bearer secret"}, "bearer_token"),
             ({"bearer_token": "sec\nret"}, "bearer_token"),
         ],
     )

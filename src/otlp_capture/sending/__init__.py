@@ -6,6 +6,7 @@ from otlp_capture.sending.answers import NoAnswer as NoAnswer
 from otlp_capture.sending.answers import Obstacle as Obstacle
 from otlp_capture.sending.answers import Refused as Refused
 from otlp_capture.sending.answers import Unreadable as Unreadable
+from otlp_capture.sending.answers import kept_back as kept_back
 from otlp_capture.sending.delivery import Courier as Courier
 from otlp_capture.sending.delivery import Delivery as Delivery
 from otlp_capture.sending.delivery import DeliveryOutcome as DeliveryOutcome
@@ -70,6 +71,7 @@ __all__ = [
     "is_bearer_token",
     "is_endpoint_url",
     "is_loopback",
+    "kept_back",
     "load_client_tls",
     "open_grpc_transport",
     "open_http_transport",
