@@ -13,8 +13,9 @@ from anyio.abc import SocketStream
 
 from tests.clocks import HANGS_AFTER_S
 
-DATA, HEADERS, RST_STREAM, SETTINGS, GOAWAY = 0, 1, 3, 4, 7
-END_STREAM, END_HEADERS = 1, 4
+DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE = 0, 1, 3, 4, 6, 7, 8
+CONTINUATION = 9
+END_STREAM, END_HEADERS, ACK = 1, 4, 1
 PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
 
@@ -58,11 +59,22 @@ def call(path: str, headers: Mapping[str, str], stream: int = 1, method: str = "
 
 
 def header_block(fields: Iterable[tuple[str, str]]) -> bytes:
-    """Spell fields literally, each of less than 127 bytes."""
+    """Spell fields literally."""
     return b"".join(
-        b"\0" + b"".join(bytes([len(each)]) + each for each in map(_spelled, field))
-        for field in fields
+        b"\0" + b"".join(_length(each) + each for each in map(_spelled, field)) for field in fields
     )
+
+
+def _length(text: bytes) -> bytes:
+    """Spell a length with a prefix of seven bits. Source: RFC 7541, 5.1."""
+    most = 127
+    if len(text) < most:
+        return bytes([len(text)])
+    spelled, left = bytearray([most]), len(text) - most
+    while left >= 128:  # noqa: PLR2004 - seven bits a byte
+        spelled.append(left % 128 + 128)
+        left //= 128
+    return bytes([*spelled, left])
 
 
 def _spelled(text: str) -> bytes:

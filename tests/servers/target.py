@@ -78,6 +78,14 @@ class Raw:
 
 
 @attrs.frozen
+class Endless:
+    """These bytes once, and then those for ever, until the client has enough."""
+
+    first: bytes
+    then: bytes
+
+
+@attrs.frozen
 class HangUp:
     """The connection is reset, without an answer."""
 
@@ -87,7 +95,7 @@ class Silence:
     """Nothing ever comes; the connection stays open until the client has enough."""
 
 
-Action: TypeAlias = Reply | Raw | HangUp | Silence
+Action: TypeAlias = Reply | Raw | Endless | HangUp | Silence
 Script: TypeAlias = Callable[[Received], Action]
 
 OK = Reply()
@@ -264,6 +272,11 @@ class Target:
                 writer.write(content)
                 await writer.drain()
                 return False
+            case Endless(first, then):
+                writer.write(first)
+                while True:
+                    writer.write(then)
+                    await writer.drain()
             case Reply():
                 await asyncio.sleep(action.delay_s)
                 if action.after is not None:

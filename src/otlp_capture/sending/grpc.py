@@ -20,6 +20,7 @@ from otlp_capture.sending.answers import (
     one_line,
 )
 from otlp_capture.sending.endpoint import Endpoint
+from otlp_capture.sending.grpc_words import own_words
 from otlp_capture.sending.lines import Line, Lines
 from otlp_capture.sending.parcel import Parcel
 from otlp_capture.sending.targets import TargetNotAllowed
@@ -30,22 +31,6 @@ _DETAILS: Final = "grpc-status-details-bin"
 _RETRYABLE: Final = frozenset(
     {"CANCELLED", "DEADLINE_EXCEEDED", "ABORTED", "OUT_OF_RANGE", "UNAVAILABLE", "DATA_LOSS"}
 )
-# gRPC has no other word for where a status comes from than the text that its own side writes.
-_NEVER_CONNECTED: Final = (
-    "failed to connect to ",
-    "errors resolving ",
-    "DNS resolution failed",
-    "Address resolution failed",
-)
-_CONNECTION_LOST: Final = (
-    "Socket closed",
-    "Connection reset",
-    "Broken pipe",
-    "Endpoint closing",
-    "Cancelling all calls",
-    "GOAWAY",
-)
-_TOO_LONG: Final = "CLIENT: Received message larger than max"
 
 
 class GrpcTransport:
@@ -97,6 +82,8 @@ class GrpcTransport:
             answer = self._not_taken(error, is_late=is_late)
             self._judge(line, answer, is_late=is_late)
             return answer
+        if body is None:
+            return Unreadable("the answer holds no message", status=_OK)
         decoded = otlp.decode_response(self._discretion.in_bytes(body), parcel.signal, "protobuf")
         if isinstance(decoded, Failure):
             return Unreadable(decoded.failure().message, status=_OK)
@@ -117,15 +104,11 @@ class GrpcTransport:
     def _not_taken(self, error: Any, *, is_late: bool) -> Answer:
         text = self._discretion.in_text(str(error.details() or ""))
         status = str(error.code().name)
-        if _TOO_LONG in text:
-            limit = self._endpoint.max_response_bytes
-            return Unreadable(f"the answer holds more than {limit:,} bytes", is_too_long=True)
-        if text.startswith(_NEVER_CONNECTED):
-            return NoAnswer(one_line(text), may_have_arrived=False)
+        said = own_words(text, self._endpoint.max_response_bytes)
+        if said is not None:
+            return said
         if status == "DEADLINE_EXCEEDED" and is_late:
             return NoAnswer("no answer came in time", may_have_arrived=True)
-        if status == "UNAVAILABLE" and any(sign in text for sign in _CONNECTION_LOST):
-            return NoAnswer(one_line(text), may_have_arrived=True)
         wait_s = _retry_delay_s(error)
         is_throttled = status == "RESOURCE_EXHAUSTED" and wait_s is not None
         return Refused(
