@@ -20,13 +20,15 @@ from otlp_capture.sending.answers import (
     one_line,
 )
 from otlp_capture.sending.endpoint import Endpoint
-from otlp_capture.sending.grpc_words import own_words
+from otlp_capture.sending.grpc_words import TOO_LATE, own_words
 from otlp_capture.sending.lines import Line, Lines
 from otlp_capture.sending.parcel import Parcel
 from otlp_capture.sending.targets import TargetNotAllowed
 from otlp_capture.sending.throttling import LONGEST_S
 
 _OK: Final = "OK"
+_NOT_YET_SENT: Final = "Deadline Exceeded"
+"""What is said of a call that waited for a connection, and of hardly any other."""
 _DETAILS: Final = "grpc-status-details-bin"
 _RETRYABLE: Final = frozenset(
     {"CANCELLED", "DEADLINE_EXCEEDED", "ABORTED", "OUT_OF_RANGE", "UNAVAILABLE", "DATA_LOSS"}
@@ -79,7 +81,7 @@ class GrpcTransport:
             body = await call
         except grpc.aio.AioRpcError as error:
             is_late = (call.time_remaining() or 0.0) <= 0.0
-            answer = self._not_taken(error, is_late=is_late)
+            answer = self._not_taken(error, line, is_late=is_late)
             self._judge(line, answer, is_late=is_late)
             return answer
         if body is None:
@@ -101,14 +103,16 @@ class GrpcTransport:
         else:
             self._lines.doubt(line)
 
-    def _not_taken(self, error: Any, *, is_late: bool) -> Answer:
+    def _not_taken(self, error: Any, line: Line, *, is_late: bool) -> Answer:
         text = self._discretion.in_text(str(error.details() or ""))
         status = str(error.code().name)
         said = own_words(text, self._endpoint.max_response_bytes)
         if said is not None:
             return said
         if status == "DEADLINE_EXCEEDED" and is_late:
-            return NoAnswer("no answer came in time", may_have_arrived=True)
+            if text == _NOT_YET_SENT and not line.is_connected:
+                return NoAnswer("no connection came about in time", may_have_arrived=False)
+            return NoAnswer(TOO_LATE, may_have_arrived=True)
         wait_s = _retry_delay_s(error)
         is_throttled = status == "RESOURCE_EXHAUSTED" and wait_s is not None
         return Refused(

@@ -11,6 +11,7 @@ from typing import Final, TypeAlias
 
 from otlp_capture.sending.answers import Answer, NoAnswer, Unreadable, one_line
 
+TOO_LATE: Final = "no answer came in time"
 _Reading: TypeAlias = Callable[[str, int], Answer]
 
 
@@ -20,6 +21,10 @@ def _nothing_left(text: str, _limit: int) -> Answer:
 
 def _cut_off(text: str, _limit: int) -> Answer:
     return NoAnswer(one_line(text), may_have_arrived=True)
+
+
+def _late(_text: str, _limit: int) -> Answer:
+    return NoAnswer(TOO_LATE, may_have_arrived=True)
 
 
 def _unreadable(text: str, _limit: int) -> Answer:
@@ -49,6 +54,7 @@ _WORDS: Final[tuple[tuple[re.Pattern[str], _Reading], ...]] = tuple(
         ("^DNS resolution failed", _nothing_left),
         ("^Address resolution failed", _nothing_left),
         ("^Received http2 header with status: 1[0-9][0-9]$", _cut_off),
+        (r"^Stream removed \(Deadline Exceeded", _late),
         # How HTTP/2 ends one stream says something, and gRPC has statuses for it.
         (r"^Stream removed \((?!RST_STREAM)", _cut_off),
         ("Socket closed", _cut_off),

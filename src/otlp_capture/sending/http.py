@@ -170,6 +170,8 @@ class HttpTransport:
         return one_line(said or body[: 4 * MAX_REASON].decode(errors="replace"))
 
     def _reason_of(self, error: Exception) -> str:
+        if isinstance(error, TimeoutError):
+            return "it did not come in time"
         return one_line(self._discretion.in_text(str(error))) or type(error).__name__
 
 

@@ -55,6 +55,11 @@ class Line:
     calls: int = 0
     is_left: bool = False
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether there is a connection now."""
+        return str(self.channel.get_state().name) == "READY"
+
 
 class Lines:
     """The channels to one endpoint: one that is used, and those that still have calls."""
