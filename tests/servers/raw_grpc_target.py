@@ -120,9 +120,11 @@ def trailers(stream: int, *fields: tuple[str, str]) -> bytes:
 def taking(body: bytes = b"") -> Frames:
     """Take the request, and say *body*."""
     return Frames(
-        lambda stream: headers(stream, GRPC)
-        + data(stream, message(body))
-        + trailers(stream, ("grpc-status", "0"))
+        lambda stream: (
+            headers(stream, GRPC)
+            + data(stream, message(body))
+            + trailers(stream, ("grpc-status", "0"))
+        )
     )
 
 
@@ -183,9 +185,7 @@ class RawGrpcTarget:
         self.connections += 1
         try:
             # asyncio logs a handler that ends by being cancelled, as `close` has it.
-            with contextlib.suppress(
-                OSError, asyncio.IncompleteReadError, asyncio.CancelledError
-            ):
+            with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
                 await _Connection(self, connection, reader, writer).run(
                     self._at_connect(connection)
                 )
@@ -244,7 +244,9 @@ class _Connection:
         if kind == DATA and payload:
             self._bodies[stream] += payload
             size = struct.pack(">I", len(payload))
-            await self._say(frame(WINDOW_UPDATE, 0, 0, size) + frame(WINDOW_UPDATE, 0, stream, size))
+            await self._say(
+                frame(WINDOW_UPDATE, 0, 0, size) + frame(WINDOW_UPDATE, 0, stream, size)
+            )
         if kind in {DATA, HEADERS} and flags & END_STREAM:
             body = bytes(self._bodies.pop(stream)[5:])
             return await self._act(self._target.take(self._number, body), stream)

@@ -190,9 +190,7 @@ class TestDecision:
     async def test_it_sends_the_same_request_until_it_is_taken(self) -> None:
         attempt = Attempt(Step(BUSY), Step(UNREACHABLE, leaves=False), Step(CUT_OFF))
 
-        assert await attempt.to_its_end() == Delivery(
-            outcome="delivered", attempts=4, status="503"
-        )
+        assert await attempt.to_its_end() == Delivery(outcome="delivered", attempts=4, status="503")
         assert attempt.transport.sent == [PARCEL] * 4
         assert attempt.heard == [BUSY, UNREACHABLE, CUT_OFF, Accepted()]
 

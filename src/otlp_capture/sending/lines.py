@@ -170,7 +170,9 @@ def _open_line(endpoint: Endpoint, place: Place, addresses: tuple[str, ...]) -> 
         channel: Any = grpc.aio.secure_channel(where, credentials, options=options)
     else:
         channel = grpc.aio.insecure_channel(where, options=options)
-    exports = {signal: channel.unary_unary(path) for signal, path in _METHODS.items()}
+    exports: dict[Signal, Any] = {
+        signal: channel.unary_unary(path) for signal, path in _METHODS.items()
+    }
     return Line(addresses, channel, exports)
 
 
