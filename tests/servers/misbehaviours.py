@@ -126,7 +126,7 @@ def http_endless() -> Misbehaviours:
         "chunks": Endless(chunked, b"1\r\ny\r\n" * 99),
         "an extension of a chunk": Endless(chunked + b"1;", b"y" * 999),
         "trailers": Endless(chunked + b"0\r\n", b"a: y\r\n" * 99),
-        "a body, byte by byte": Endless(_OK + b"\r\n", b""),
+        "a body, byte by byte": Endless(_OK + b"\r\n", b"y"),
     }
 
 

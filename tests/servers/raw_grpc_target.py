@@ -266,6 +266,7 @@ class _Connection:
                 while not times or sent < times:
                     await self._say(spell(stream))
                     sent += 1
+                    await asyncio.sleep(0)
                 return not then_hang_up
 
     async def _say(self, content: bytes) -> None:

@@ -277,6 +277,7 @@ class Target:
                 while True:
                     writer.write(then)
                     await writer.drain()
+                    await asyncio.sleep(0)
             case Reply():
                 await asyncio.sleep(action.delay_s)
                 if action.after is not None:
