@@ -71,7 +71,7 @@ def _length(text: bytes) -> bytes:
     if len(text) < most:
         return bytes([len(text)])
     spelled, left = bytearray([most]), len(text) - most
-    while left >= 128:  # noqa: PLR2004 - seven bits a byte
+    while left >= 128:
         spelled.append(left % 128 + 128)
         left //= 128
     return bytes([*spelled, left])

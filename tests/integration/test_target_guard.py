@@ -109,7 +109,7 @@ class TestEachConnection:
     @pytest.mark.parametrize(
         ("host", "is_loopback"),
         [
-            ("0.0.0.0", False),  # noqa: S104 - nobody listens there
+            ("0.0.0.0", False),
             ("[::]", False),
             ("[::ffff:203.0.113.7]", False),
             ("3405803783", False),
@@ -120,9 +120,11 @@ class TestEachConnection:
     async def test_odd_spellings_are_taken_for_what_they_mean(
         self, side: Side, host: str, *, is_loopback: bool
     ) -> None:
-        async with side.target(lambda _: side.taking) as target:
-            async with sending(side, url_of(side, host, target.port)) as transport:
-                answer = await attempt(transport)
+        async with (
+            side.target(lambda _: side.taking) as target,
+            sending(side, url_of(side, host, target.port)) as transport,
+        ):
+            answer = await attempt(transport)
 
         assert (answer == Accepted(status=side.taken)) == is_loopback
         assert len(target.received) == int(is_loopback)
@@ -148,19 +150,23 @@ class TestEachConnection:
         self, side: Side, names: Names
     ) -> None:
         names.meanings["both.example"] = (BEYOND, "127.0.0.1")
-        async with side.target(lambda _: side.taking) as target:
-            async with sending(side, url_of(side, "both.example", target.port)) as transport:
-                answer = await attempt(transport)
+        async with (
+            side.target(lambda _: side.taking) as target,
+            sending(side, url_of(side, "both.example", target.port)) as transport,
+        ):
+            answer = await attempt(transport)
 
         assert answer == Accepted(status=side.taken)
 
     async def test_what_was_checked_is_what_is_connected_to(self, side: Side, names: Names) -> None:
         """The name is looked up once a connection: nobody can change its meaning in between."""
         names.meanings["once.example"] = ("127.0.0.1",)
-        async with side.target(lambda _: side.taking) as target:
-            async with sending(side, url_of(side, "once.example", target.port)) as transport:
-                for _ in range(5):
-                    assert await attempt(transport) == Accepted(status=side.taken)
+        async with (
+            side.target(lambda _: side.taking) as target,
+            sending(side, url_of(side, "once.example", target.port)) as transport,
+        ):
+            for _ in range(5):
+                assert await attempt(transport) == Accepted(status=side.taken)
 
         assert names.lookups.count("once.example") == target.connections == 1
 
@@ -168,9 +174,11 @@ class TestEachConnection:
         self, side: Side, names: Names
     ) -> None:
         names.meanings["both.example"] = ("::1", "127.0.0.1")
-        async with side.target(lambda _: side.taking) as target:
-            async with sending(side, url_of(side, "both.example", target.port)) as transport:
-                answer = await attempt(transport)
+        async with (
+            side.target(lambda _: side.taking) as target,
+            sending(side, url_of(side, "both.example", target.port)) as transport,
+        ):
+            answer = await attempt(transport)
 
         assert answer == Accepted(status=side.taken)
 
@@ -241,7 +249,7 @@ class TestDetours:
 
 
 class TestToken:
-    SECRET = "tell-nobody-0123456789"  # noqa: S105 - it is none
+    SECRET = "tell-nobody-0123456789"
 
     async def test_what_a_target_says_back_is_not_told(
         self,
