@@ -66,7 +66,7 @@ async def tls_target(
 async def _grpc_target(server: Issued, clients: Authority | None) -> AsyncIterator[TlsTarget]:
     credentials = grpc.ssl_server_credentials(
         [(server.key.read_bytes(), server.certificate.read_bytes())],
-        root_certificates=clients and clients.spelled(),
+        root_certificates=None if clients is None else clients.spelled(),
         require_client_auth=clients is not None,
     )
     async with open_grpc_target(credentials=credentials) as target:

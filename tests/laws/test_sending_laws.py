@@ -30,7 +30,7 @@ def _quick(misbehaviours: Misbehaviours, side: Side) -> Misbehaviours:
     return {"taken": side.taking, **quick}
 
 
-CATALOGUES = {
+CATALOGUES: dict[str, tuple[Side, Misbehaviours]] = {
     HTTP.protocol: (HTTP, _quick(http_once(), HTTP)),
     GRPC.protocol: (GRPC, _quick(grpc_once(), GRPC)),
 }

@@ -5,7 +5,7 @@
 
 import gzip
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, partial
 from typing import Any, Final
 
 from otlp_capture import otlp
@@ -186,7 +186,7 @@ def grpc_once() -> Misbehaviours:
             for status in ("103", "307", "404", "429", "500", "503")
         },
         **{
-            f"RST_STREAM {code}": Frames(lambda stream, code=code: resetting(stream, code))
+            f"RST_STREAM {code}": Frames(partial(resetting, error=code))
             for code in (0, 1, 2, 3, 5, 7, 8, 11, 13, 99)
         },
         "GOAWAY before it": Frames(lambda _: going_away(0, 0), then_hang_up=True),

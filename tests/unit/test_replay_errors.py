@@ -6,6 +6,7 @@ import pytest
 
 from otlp_capture.capture import InvalidConfig, StorageFailure
 from otlp_capture.result import Fault
+from otlp_capture.sending import TargetNotAllowed
 from otlp_capture.sessions import (
     InvalidSessionId,
     LoadError,
@@ -42,6 +43,7 @@ ERRORS: list[ReplayError] = [
     ReplayAlreadyRunning("a"),
     ReplayInterrupted("a"),
     StorageFailure("a", UNREACHABLE),
+    TargetNotAllowed("http://prod:4318", "prod", "10.0.0.7", ()),
 ]
 
 
