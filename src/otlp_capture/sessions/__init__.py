@@ -47,6 +47,8 @@ from otlp_capture.sessions.keys import manifest_prefix as manifest_prefix
 from otlp_capture.sessions.keys import metadata_key as metadata_key
 from otlp_capture.sessions.keys import parse_segment_key as parse_segment_key
 from otlp_capture.sessions.keys import raw_prefix as raw_prefix
+from otlp_capture.sessions.keys import replay_key as replay_key
+from otlp_capture.sessions.keys import replays_prefix as replays_prefix
 from otlp_capture.sessions.keys import session_prefix as session_prefix
 from otlp_capture.sessions.keys import spool_name as spool_name
 from otlp_capture.sessions.manifest import FrameTable as FrameTable
@@ -157,6 +159,8 @@ __all__ = [
     "raw_prefix",
     "read_frames",
     "recount_session",
+    "replay_key",
+    "replays_prefix",
     "save_manifest",
     "save_session",
     "session_prefix",

@@ -92,6 +92,20 @@ def manifest_key(session_id: str, hour: str) -> str:
     return f"{manifest_prefix(session_id)}{hour.replace('/', '-')}.json.gz"
 
 
+def replays_prefix(session_id: str) -> str:
+    """Return the prefix that what is kept of a session's replays shares."""
+    return f"{session_prefix(session_id)}/replays/"
+
+
+def replay_key(session_id: str, replay_id: str) -> str:
+    """Return the key of the fidelity certificate of a replay.
+
+    >>> replay_key("checkout", "nightly-7")
+    'sessions/checkout/replays/nightly-7.json'
+    """
+    return f"{replays_prefix(session_id)}{replay_id}.json"
+
+
 def new_segment_key(session_id: str, signal: Signal, received_unix_nano: int) -> str:
     """Return a key for a new segment, dated by the arrival of its first frame."""
     arrival = datetime.fromtimestamp(received_unix_nano // 1_000_000_000, UTC)

@@ -12,6 +12,7 @@ from otlp_capture.sessions import (
     metadata_key,
     parse_segment_key,
     raw_prefix,
+    replays_prefix,
     session_prefix,
 )
 from otlp_capture.storage import S3Storage, StorageError, StoredObject
@@ -36,6 +37,7 @@ class SessionContents:
         segments: by hour folder, `YYYY-MM-DD/HH`, and there by key.
         parts: the parts of its manifest, by hour folder.
         strays: objects among the manifest's that are no part of one.
+        replays: fidelity certificates of its replays.
         unknown: all others.
     """
 
@@ -43,6 +45,7 @@ class SessionContents:
     segments: dict[str, list[StoredSegment]]
     parts: dict[str, StoredObject]
     strays: tuple[StoredObject, ...]
+    replays: tuple[StoredObject, ...]
     unknown: tuple[StoredObject, ...]
 
     @property
@@ -58,8 +61,8 @@ class SessionContents:
     @property
     def is_empty(self) -> bool:
         """Whether nothing at all is there."""
-        has_objects = self.metadata or self.segments or self.parts or self.strays or self.unknown
-        return not has_objects
+        named = self.metadata or self.segments or self.parts or self.strays or self.replays
+        return not (named or self.unknown)
 
 
 async def list_contents(
@@ -73,7 +76,7 @@ async def list_contents(
     metadata: StoredObject | None = None
     segments: dict[str, list[StoredSegment]] = {}
     parts: dict[str, StoredObject] = {}
-    strays, unknown = list[StoredObject](), list[StoredObject]()
+    strays, replays, unknown = list[StoredObject](), list[StoredObject](), list[StoredObject]()
     async for found in storage.list_objects(f"{session_prefix(session_id)}/"):
         if isinstance(found, Failure):
             return found
@@ -89,6 +92,14 @@ async def list_contents(
                 strays.append(stored)
             else:
                 parts[f"{hour[1]}/{hour[2]}"] = stored
+        elif _is_certificate(stored.key, session_id):
+            replays.append(stored)
         else:
             unknown.append(stored)
-    return Success(SessionContents(metadata, segments, parts, tuple(strays), tuple(unknown)))
+    others = (tuple(strays), tuple(replays), tuple(unknown))
+    return Success(SessionContents(metadata, segments, parts, *others))
+
+
+def _is_certificate(key: str, session_id: str) -> bool:
+    name = key.removeprefix(replays_prefix(session_id))
+    return name != key and name.endswith(".json") and "/" not in name
