@@ -1,12 +1,13 @@
 """The pictures of a report: SVG that takes its colours from the page."""
 
 import io
+import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Final
 
 from otlp_replay.fidelity.certificate import FidelityCertificate
-from otlp_replay.fidelity.histogram import bounds_of, middle_of
+from otlp_replay.fidelity.histogram import middle_of
 
 _INK: Final = {
     "#010101": "var(--ink)",
@@ -21,6 +22,8 @@ _SIZE_INCHES: Final = (8.4, 2.9)
 _OPENING: Final = re.compile(r"<svg [^>]*>")
 _UNITS: Final = ((1e9, "s"), (1e6, "ms"), (1e3, "µs"))
 _BARS: Final = 48
+_LEAST_SHARE: Final = 0.1
+"""Of less of a stretch no rate can be told."""
 
 
 def lateness_chart(certificate: FidelityCertificate) -> str:
@@ -54,34 +57,34 @@ def lateness_chart(certificate: FidelityCertificate) -> str:
 
 
 def histogram_chart(certificate: FidelityCertificate) -> str:
-    """Draw how many requests were how late."""
+    """Draw how many requests were how late, on a logarithmic scale of time."""
     lateness = certificate.lateness
-    shown_ns = max(lateness.quantile(0.999), 1)
-    unit_ns, unit = _unit(shown_ns)
-    least_ns = min(lateness.minimum, 0)
-    edges = [least_ns + (shown_ns - least_ns) * each / _BARS for each in range(_BARS + 1)]
-    bars = _bars(lateness.buckets, lateness.bits, edges)
-    beyond = lateness.count - sum(bars)
+    least_ns = max(lateness.quantile(0.001), 1)
+    ratio = max(lateness.maximum / least_ns, 1.1) ** (1 / _BARS)
+    edges = [least_ns * ratio**each for each in range(_BARS + 1)]
+    bars = [0] * _BARS
+    for bucket, count in lateness.buckets:
+        value_ns = max(middle_of(bucket, lateness.bits), least_ns)
+        bars[min(int(math.log(value_ns / least_ns, ratio)), _BARS - 1)] += count
 
     def draw(axes: Any) -> None:
-        axes.stairs(
-            [max(bar, 0) for bar in bars],
-            [edge / unit_ns for edge in edges],
-            fill=True,
-            color=_ONE,
-            alpha=0.75,
+        axes.stairs(bars, edges, fill=True, color=_ONE, alpha=0.75)
+        for share, name, colour in ((0.5, "median", _TEXT), (0.99, "99th percentile", _TWO)):
+            at_ns = max(lateness.quantile(share), least_ns)
+            axes.axvline(at_ns, color=colour, linestyle="--", label=name)
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(
+            lambda value, _: f"{value / _unit(value)[0]:g} {_unit(value)[1]}"
         )
-        for share, name, colour in ((0.5, "median", _TEXT), (0.99, "p99", _TWO)):
-            axes.axvline(
-                lateness.quantile(share) / unit_ns, color=colour, linestyle="--", label=name
-            )
-        axes.set_xlabel(f"lateness ({unit})")
+        axes.xaxis.set_minor_formatter("")
+        axes.yaxis.set_major_formatter("{x:,.0f}")
+        axes.set_xlabel("lateness")
         axes.set_ylabel("requests")
         axes.set_ylim(bottom=0)
 
     described = (
-        f"Histogram of the lateness of {lateness.count:,} requests; "
-        f"{round(beyond):,} that were later than the 99.9th percentile are not shown."
+        f"Histogram of the lateness of {lateness.count:,} requests on a logarithmic scale. "
+        f"The first bar also has those that were earlier than {least_ns:,} ns."
     )
     return _svg("histogram", "How late requests were", described, draw)
 
@@ -91,14 +94,17 @@ def rate_chart(certificate: FidelityCertificate) -> str:
     width_s = certificate.width_ns / 1e9
     starts = [stretch.start_ns / 1e9 for stretch in certificate.series]
     edges = [*starts, starts[-1] + width_s]
-    planned = [stretch.planned / width_s for stretch in certificate.series]
-    achieved = [stretch.dispatched / width_s for stretch in certificate.series]
+    covered_s = [_covered_s(certificate, start) for start in starts]
+    pairs = list(zip(certificate.series, covered_s, strict=True))
+    planned = [stretch.planned / span_s for stretch, span_s in pairs]
+    achieved = [stretch.dispatched / span_s for stretch, span_s in pairs]
 
     def draw(axes: Any) -> None:
         axes.stairs(planned, edges, fill=True, color=_ONE, alpha=0.3, label="planned")
         axes.stairs(achieved, edges, color=_TWO, label="achieved", linewidth=1.6)
         axes.set_xlabel("seconds since the first request was due")
         axes.set_ylabel("requests a second")
+        axes.yaxis.set_major_formatter("{x:,g}")
         axes.set_ylim(bottom=0)
 
     described = (
@@ -167,30 +173,16 @@ def _for_a_page(svg: str, name: str, title: str, description: str) -> str:
     )
 
 
-def _bars(
-    buckets: Sequence[tuple[int, int]], bits: int, edges: Sequence[float]
-) -> Sequence[float]:
-    """Share the values of buckets out over bars; a wide bucket falls to all that it overlaps."""
-    bars = [0.0] * (len(edges) - 1)
-    width = edges[1] - edges[0]
-    for bucket, count in buckets:
-        least, greatest = bounds_of(bucket, bits)
-        first = int((least - edges[0]) // width)
-        last = int((greatest - edges[0]) // width)
-        if first == last or last >= len(bars):
-            place = int((middle_of(bucket, bits) - edges[0]) // width)
-            if 0 <= place < len(bars):
-                bars[place] += count
-            continue
-        span = greatest - least + 1
-        for place in range(max(first, 0), last + 1):
-            low, high = max(least, edges[place]), min(greatest + 1, edges[place + 1])
-            bars[place] += count * max(high - low, 0) / span
-    return bars
-
-
 def _unit(value_ns: float) -> tuple[float, str]:
     return next(((ns, name) for ns, name in _UNITS if abs(value_ns) >= ns), (1.0, "ns"))
+
+
+def _covered_s(certificate: FidelityCertificate, start_s: float) -> float:
+    """Return how much of a stretch the replay took: the first and the last are seldom whole."""
+    width_s, timing = certificate.width_ns / 1e9, certificate.timing
+    end_s = max(timing.planned_duration_ns, timing.achieved_duration_ns) / 1e9
+    covered_s = min(start_s + width_s, end_s) - max(start_s, 0.0)
+    return covered_s if covered_s > width_s * _LEAST_SHARE else width_s
 
 
 def _middle_s(start_ns: int, width_ns: int) -> float:

@@ -26,27 +26,35 @@ def summary_rows(certificate: FidelityCertificate) -> Iterator[tuple[str, str]]:
     lateness = certificate.lateness
     yield (
         "Lateness",
-        f"median {duration_text(lateness.quantile(0.5))}, "
-        f"p99 {duration_text(lateness.quantile(0.99))}, max {duration_text(lateness.maximum)}",
+        (
+            f"median {duration_text(lateness.quantile(0.5))}, "
+            f"p99 {duration_text(lateness.quantile(0.99))}, max {duration_text(lateness.maximum)}"
+        ),
     )
     yield (
         "Rate",
-        f"planned {rate_text(rates.planned_requests_per_s)}, "
-        f"achieved {rate_text(rates.achieved_requests_per_s)}",
+        (
+            f"planned {rate_text(rates.planned_requests_per_s)}, "
+            f"achieved {rate_text(rates.achieved_requests_per_s)}"
+        ),
     )
     apart = certificate.gap_distance
     if apart is not None:
         yield (
             "Gaps",
-            f"{duration_text(apart.wasserstein_ns)} from plan (Wasserstein-1), "
-            f"Kolmogorov-Smirnov {apart.kolmogorov_smirnov:.3f}",
+            (
+                f"{duration_text(apart.wasserstein_ns)} from plan (Wasserstein-1), "
+                f"Kolmogorov-Smirnov {apart.kolmogorov_smirnov:.3f}"
+            ),
         )
     answer = certificate.answer
     if answer.count:
         yield (
             "Answers",
-            f"median {duration_text(answer.quantile(0.5))}, "
-            f"p99 {duration_text(answer.quantile(0.99))}, max {duration_text(answer.maximum)}",
+            (
+                f"median {duration_text(answer.quantile(0.5))}, "
+                f"p99 {duration_text(answer.quantile(0.99))}, max {duration_text(answer.maximum)}"
+            ),
         )
 
 
