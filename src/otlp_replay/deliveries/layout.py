@@ -68,7 +68,7 @@ class Entry:
     attempts: int = 0
     rejected_records: int = 0
     record_count: int = 0
-    stamps: Stamps = Stamps(0)
+    stamps: Stamps = Stamps(0)  # noqa: RUF009 - it is frozen
 
 
 @attrs.frozen
@@ -156,14 +156,13 @@ def read_header(content: bytes) -> Outcome[Header, str]:
     if crc32(content) != INTACT:
         return Failure("its checksum is wrong")
     try:
-        values = json.loads(content[OPENING_BYTES : -_CRC.size])
+        values: Any = json.loads(content[OPENING_BYTES : -_CRC.size])
     except ValueError as error:
         return Failure(f"it is not JSON ({error})")
     match values:
-        case {"replayId": str(replay_id), "replay": dict() as held}:
-            parts = sorted(
-                (str(name), str(each)) for name, each in cast("dict[str, Any]", held).items()
-            )
-            return Success(Header(replay_id, ReplayIdentity(tuple(parts))))
+        case {"replayId": str(replay_id), "replay": dict()}:
+            held = cast("dict[str, Any]", values["replay"])
+            parts = tuple(sorted((name, str(value)) for name, value in held.items()))
+            return Success(Header(replay_id, ReplayIdentity(parts)))
         case _:
             return Failure("it does not say which replay it is of")

@@ -4,6 +4,7 @@ import fcntl
 import os
 import stat
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
@@ -177,15 +178,17 @@ def open_ledger(
     except OSError as error:
         is_missing = resume and isinstance(error, FileNotFoundError)
         return Failure(LedgerNotFound(name) if is_missing else _unusable(name, error))
-    opened: Outcome[DeliveryLedger, LedgerError] | None = None
-    try:
-        opened = _take(descriptor, path, Header(replay_id, identity), resume_unknown, resume=resume)
-    except OSError as error:
-        opened = Failure(_unusable(name, error))
-    finally:
-        if not isinstance(opened, Success):
-            os.close(descriptor)
-    return opened
+    with ExitStack() as undo:
+        undo.callback(os.close, descriptor)
+        try:
+            opened = _take(
+                descriptor, path, Header(replay_id, identity), resume_unknown, resume=resume
+            )
+        except OSError as error:
+            return Failure(_unusable(name, error))
+        if isinstance(opened, Success):
+            undo.pop_all()
+        return opened
 
 
 def _take(

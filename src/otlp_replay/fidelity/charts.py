@@ -4,6 +4,7 @@ import io
 import math
 import re
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any, Final
 
 from otlp_replay.fidelity.certificate import FidelityCertificate
@@ -73,9 +74,7 @@ def histogram_chart(certificate: FidelityCertificate) -> str:
             at_ns = max(lateness.quantile(share), least_ns)
             axes.axvline(at_ns, color=colour, linestyle="--", label=name)
         axes.set_xscale("log")
-        axes.xaxis.set_major_formatter(
-            lambda value, _: f"{value / _unit(value)[0]:g} {_unit(value)[1]}"
-        )
+        axes.xaxis.set_major_formatter(_tick)
         axes.xaxis.set_minor_formatter("")
         axes.yaxis.set_major_formatter("{x:,.0f}")
         axes.set_xlabel("lateness")
@@ -116,9 +115,9 @@ def rate_chart(certificate: FidelityCertificate) -> str:
 
 def _svg(name: str, title: str, description: str, draw: Callable[[Any], None]) -> str:
     """Draw one picture, without its file's preamble, titled and described for who cannot see it."""
-    import matplotlib as mpl  # noqa: PLC0415 - heavy, and optional
-    from matplotlib.backends.backend_svg import FigureCanvasSVG  # noqa: PLC0415
-    from matplotlib.figure import Figure  # noqa: PLC0415
+    # Heavy, optional, and partly typed.
+    mpl: Any = import_module("matplotlib")
+    figure_type: Any = import_module("matplotlib.figure").Figure
 
     style = {
         "svg.fonttype": "none",
@@ -144,9 +143,8 @@ def _svg(name: str, title: str, description: str, draw: Callable[[Any], None]) -
     }
     text = io.StringIO()
     with mpl.rc_context(style):
-        figure = Figure(figsize=_SIZE_INCHES, layout="constrained")
+        figure = figure_type(figsize=_SIZE_INCHES, layout="constrained")
         figure.patch.set_visible(False)
-        FigureCanvasSVG(figure)
         axes = figure.add_subplot()
         axes.patch.set_visible(False)
         draw(axes)
@@ -171,6 +169,11 @@ def _for_a_page(svg: str, name: str, title: str, description: str) -> str:
         f'<title id="{name}-title">{title}</title>'
         f'<desc id="{name}-description">{description}</desc>{body}'
     )
+
+
+def _tick(value_ns: float, _: int) -> str:
+    unit_ns, unit = _unit(value_ns)
+    return f"{value_ns / unit_ns:g} {unit}"
 
 
 def _unit(value_ns: float) -> tuple[float, str]:

@@ -109,7 +109,7 @@ class _Fields:
         return found
 
     def part(self, name: str) -> "_Fields":
-        return _Fields(name, self.one(name, dict))
+        return _Fields(name, cast("dict[str, Any]", self.one(name, dict)))
 
     def each(self, name: str, read: "Callable[[_Fields], T]") -> tuple[T, ...]:
         held = cast("list[Any]", self.one(name, list))
@@ -124,7 +124,7 @@ class _Fields:
 
     def counts(self, name: str) -> Mapping[str, int]:
         held = self.part(name)
-        return {each: held.count(each) for each in held._values}
+        return {each: held.count(each) for each in cast("dict[str, Any]", self.one(name, dict))}
 
     def buckets(self) -> tuple[tuple[int, int], ...]:
         found = dict[int, int]()

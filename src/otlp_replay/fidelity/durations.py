@@ -35,9 +35,9 @@ def rate_text(per_s: float | None) -> str:
     """Return a rate; a dash where there is none.
 
     >>> rate_text(1234.5), rate_text(2.5), rate_text(None)
-    ('1,234/s', '2.50/s', '–')
+    ('1,234/s', '2.50/s', '-')
     """
-    return "–" if per_s is None else f"{_three_digits(per_s)}/s"
+    return "-" if per_s is None else f"{_three_digits(per_s)}/s"
 
 
 def _three_digits(value: float) -> str:

@@ -44,7 +44,7 @@ class Gaps:
     def distribution(self) -> Distribution:
         """Return the gaps between all that was told so far."""
         gaps, last_ns = Histogram(), self._last_ns
-        gaps.merge(self._gaps)
+        gaps.merge(self._gaps.distribution())
         for at_ns in sorted(self._held):
             if last_ns is not None and at_ns >= last_ns:
                 gaps.add(at_ns - last_ns)

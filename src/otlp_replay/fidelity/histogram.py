@@ -106,23 +106,23 @@ class Histogram:
         bucket = bucket_of(value, self._bits)
         counts[bucket] = counts.get(bucket, 0) + 1
 
-    def merge(self, other: "Histogram") -> None:
-        """Count all that *other* has counted, too.
+    def merge(self, held: Distribution) -> None:
+        """Count all that another histogram has counted, too.
 
         Raises:
-            ValueError: its buckets are not as fine, or finer.
+            ValueError: its buckets are finer, or not as fine.
         """
-        if other._bits != self._bits:
-            message = f"buckets of {other._bits} bits do not fit those of {self._bits}"
+        if held.bits != self._bits:
+            message = f"buckets of {held.bits} bits do not fit those of {self._bits}"
             raise ValueError(message)
-        if not other._counts:
+        if not held.count:
             return
         if not self._counts:
-            self._minimum, self._maximum = other._minimum, other._maximum
-        self._minimum = min(self._minimum, other._minimum)
-        self._maximum = max(self._maximum, other._maximum)
-        self._total += other._total
-        for bucket, count in other._counts.items():
+            self._minimum, self._maximum = held.minimum, held.maximum
+        self._minimum = min(self._minimum, held.minimum)
+        self._maximum = max(self._maximum, held.maximum)
+        self._total += held.total
+        for bucket, count in held.buckets:
             self._counts[bucket] = self._counts.get(bucket, 0) + count
 
     def distribution(self) -> Distribution:

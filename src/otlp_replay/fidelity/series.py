@@ -43,7 +43,7 @@ class _Cell:
     def merge(self, other: "_Cell") -> None:
         self.planned += other.planned
         self.dispatched += other.dispatched
-        self.lateness.merge(other.lateness)
+        self.lateness.merge(other.lateness.distribution())
 
 
 class Series:
@@ -97,7 +97,7 @@ class Series:
         return self._cells.setdefault(number, _Cell())
 
     def _widen(self) -> None:
-        narrow, self._cells = self._cells, {}
+        narrow, self._cells = self._cells, dict[int, _Cell]()
         for number, cell in narrow.items():
             self._cells.setdefault(number >> 1, _Cell()).merge(cell)
         self.width_ns *= 2
