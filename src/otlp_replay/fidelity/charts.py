@@ -21,6 +21,7 @@ _INK: Final = {
 _TEXT, _FAINT, _ONE, _TWO, _THREE = _INK
 _SIZE_INCHES: Final = (8.4, 2.9)
 _OPENING: Final = re.compile(r"<svg [^>]*>")
+_NAMED: Final = re.compile(r"""( id="|href="\#|url\(\#)""")
 _UNITS: Final = ((1e9, "s"), (1e6, "ms"), (1e3, "µs"))
 _BARS: Final = 48
 _LEAST_SHARE: Final = 0.1
@@ -64,7 +65,7 @@ def histogram_chart(certificate: FidelityCertificate) -> str:
     ratio = max(lateness.maximum / least_ns, 1.1) ** (1 / _BARS)
     edges = [least_ns * ratio**each for each in range(_BARS + 1)]
     bars = [0] * _BARS
-    for bucket, count in lateness.buckets:
+    for bucket, count, _ in lateness.buckets:
         value_ns = max(middle_of(bucket, lateness.bits), least_ns)
         bars[min(int(math.log(value_ns / least_ns, ratio)), _BARS - 1)] += count
 
@@ -163,6 +164,8 @@ def _for_a_page(svg: str, name: str, title: str, description: str) -> str:
     body = svg[opening.end() :]
     for stand_in, colour in _INK.items():
         body = body.replace(stand_in, colour)
+    # Each picture has its own names: there are several in one page.
+    body = _NAMED.sub(rf"\g<1>{name}-", body)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
         f'{view[0]} role="img" aria-labelledby="{name}-title {name}-description">'

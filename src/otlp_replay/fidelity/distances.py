@@ -1,11 +1,11 @@
 """How far two distributions are apart."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
 import attrs
 
-from otlp_replay.fidelity.histogram import Distribution, middle_of
+from otlp_replay.fidelity.histogram import Distribution
 
 
 @attrs.frozen
@@ -24,27 +24,33 @@ class Distance:
 
 
 def distance(one: Distribution, other: Distribution) -> Distance | None:
-    """Return how far two distributions are apart, by the middles of their buckets.
+    """Return how far two distributions are apart; None where one of them holds nothing.
 
-    Each value counts as the middle of its bucket, which is less than 1/256 off. None where one of
-    them holds nothing.
+    For Wasserstein-1 each value counts as the mean of its bucket, so that shifts that are small
+    beside the bucket are seen all the same; Kolmogorov-Smirnov compares at the ends of buckets.
     """
     if not one.count or not other.count:
         return None
-    steps = list(_steps(one, other))
+    steps = list(_steps(_means(one), _means(other), one.count, other.count))
     area = sum(abs(apart) * (after - value) for (value, apart), (after, _) in pairwise(steps))
-    return Distance(area, max(abs(apart) for _, apart in steps))
+    by_bucket = _steps(_counts(one), _counts(other), one.count, other.count)
+    return Distance(area, max(abs(apart) for _, apart in by_bucket))
 
 
-def _steps(one: Distribution, other: Distribution) -> Iterator[tuple[int, float]]:
+def _steps(
+    ours: Mapping[float, int], theirs: Mapping[float, int], our_total: int, their_total: int
+) -> Iterator[tuple[float, float]]:
     """Yield each value of either, and from there on the first's share less the other's."""
-    ours, theirs = _weights(one), _weights(other)
     our_count = their_count = 0
     for value in sorted({*ours, *theirs}):
         our_count += ours.get(value, 0)
         their_count += theirs.get(value, 0)
-        yield value, our_count / one.count - their_count / other.count
+        yield value, our_count / our_total - their_count / their_total
 
 
-def _weights(held: Distribution) -> dict[int, int]:
-    return {middle_of(bucket, held.bits): count for bucket, count in held.buckets}
+def _means(held: Distribution) -> dict[float, int]:
+    return {total / count: count for _, count, total in held.buckets}
+
+
+def _counts(held: Distribution) -> dict[float, int]:
+    return {bucket: count for bucket, count, _ in held.buckets}

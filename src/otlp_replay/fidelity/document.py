@@ -126,16 +126,16 @@ class _Fields:
         held = self.part(name)
         return {each: held.count(each) for each in cast("dict[str, Any]", self.one(name, dict))}
 
-    def buckets(self) -> tuple[tuple[int, int], ...]:
-        found = dict[int, int]()
+    def buckets(self) -> tuple[tuple[int, int, int], ...]:
+        found = dict[int, tuple[int, int]]()
         for item in cast("list[Any]", self.one("buckets", list)):
             match item:
-                case [int(value), int(count)] if count > 0:
-                    found[bucket_of(value)] = count
+                case [int(count), int(total)] if count > 0:
+                    found[bucket_of(total // count)] = count, total
                 case _:
-                    message = f"a bucket is {item!r:.80}; it is to be a value and a count"
+                    message = f"a bucket is {item!r:.80}; it is to be a count and a sum"
                     raise _Unreadable(message)
-        return tuple(sorted(found.items()))
+        return tuple((bucket, *found[bucket]) for bucket in sorted(found))
 
 
 def _certificate(fields: _Fields) -> FidelityCertificate:
@@ -181,8 +181,9 @@ def _distribution(fields: _Fields, name: str) -> Distribution:
         maximum=part.one("maxNs", int),
         buckets=part.buckets(),
     )
-    if sum(count for _, count in read.buckets) != read.count:
-        message = f"the buckets of {name} do not add up to its count"
+    held = [sum(each) for each in zip(*(bucket[1:] for bucket in read.buckets), strict=True)]
+    if (held or [0, 0]) != [read.count, read.total]:
+        message = f"the buckets of {name} do not add up to its count and sum"
         raise _Unreadable(message)
     return read
 

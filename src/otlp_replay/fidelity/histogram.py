@@ -26,7 +26,8 @@ class Distribution:
         total: their sum.
         minimum: the least; 0 where there is none.
         maximum: the greatest; 0 where there is none.
-        buckets: the number of each bucket that holds something, in ascending order, and how many.
+        buckets: of each bucket that holds something its number, how many values it holds, and
+            their sum, in ascending order.
         bits: how fine the buckets are.
     """
 
@@ -34,7 +35,7 @@ class Distribution:
     total: int = 0
     minimum: int = 0
     maximum: int = 0
-    buckets: tuple[tuple[int, int], ...] = ()
+    buckets: tuple[tuple[int, int, int], ...] = ()
     bits: int = FINE
 
     @property
@@ -56,16 +57,18 @@ class Distribution:
         rank = min(math.ceil(round(share * self.count, 9)), self.count)
         if rank == self.count:
             return self.maximum
-        counts = accumulate(count for _, count in self.buckets)
+        counts = accumulate(count for _, count, _ in self.buckets)
         found = next(
-            bucket for (bucket, _), up_to in zip(self.buckets, counts, strict=True) if up_to >= rank
+            bucket
+            for (bucket, *_), up_to in zip(self.buckets, counts, strict=True)
+            if up_to >= rank
         )
         return min(max(middle_of(found, self.bits), self.minimum), self.maximum)
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON values: the figures that people ask for, and the buckets.
 
-        A bucket is told as the value in its middle, and how many values it holds.
+        A bucket is told as how many values it holds, and their sum.
         """
         return {
             "count": self.count,
@@ -76,7 +79,7 @@ class Distribution:
             "p99Ns": self.quantile(0.99),
             "p999Ns": self.quantile(0.999),
             "maxNs": self.maximum,
-            "buckets": [[middle_of(bucket, self.bits), count] for bucket, count in self.buckets],
+            "buckets": [[count, total] for _, count, total in self.buckets],
         }
 
 
@@ -87,11 +90,11 @@ class Histogram:
         bits: how fine the buckets are: the relative error is under `2**-bits`.
     """
 
-    __slots__ = ("_bits", "_counts", "_maximum", "_minimum", "_total")
+    __slots__ = ("_bits", "_counts", "_maximum", "_minimum", "_sums")
 
     def __init__(self, bits: int = FINE) -> None:
-        self._bits, self._counts = bits, dict[int, int]()
-        self._total = self._minimum = self._maximum = 0
+        self._bits, self._counts, self._sums = bits, dict[int, int](), dict[int, int]()
+        self._minimum = self._maximum = 0
 
     def add(self, value: int) -> None:
         """Count *value*."""
@@ -102,9 +105,9 @@ class Histogram:
             self._maximum = value
         elif value < self._minimum:
             self._minimum = value
-        self._total += value
-        bucket = bucket_of(value, self._bits)
+        bucket, sums = bucket_of(value, self._bits), self._sums
         counts[bucket] = counts.get(bucket, 0) + 1
+        sums[bucket] = sums.get(bucket, 0) + value
 
     def merge(self, held: Distribution) -> None:
         """Count all that another histogram has counted, too.
@@ -121,18 +124,21 @@ class Histogram:
             self._minimum, self._maximum = held.minimum, held.maximum
         self._minimum = min(self._minimum, held.minimum)
         self._maximum = max(self._maximum, held.maximum)
-        self._total += held.total
-        for bucket, count in held.buckets:
+        for bucket, count, total in held.buckets:
             self._counts[bucket] = self._counts.get(bucket, 0) + count
+            self._sums[bucket] = self._sums.get(bucket, 0) + total
 
     def distribution(self) -> Distribution:
         """Return what it holds now."""
         return Distribution(
             count=sum(self._counts.values()),
-            total=self._total,
+            total=sum(self._sums.values()),
             minimum=self._minimum,
             maximum=self._maximum,
-            buckets=tuple(sorted(self._counts.items())),
+            buckets=tuple(
+                (bucket, count, self._sums[bucket])
+                for bucket, count in sorted(self._counts.items())
+            ),
             bits=self._bits,
         )
 
