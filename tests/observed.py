@@ -35,12 +35,13 @@ def settled(
     if late_ns is not None:
         at_ns = planned_ns + late_ns
         stamps = Stamps(planned_ns, at_ns, at_ns + 1_000, at_ns + 2_001_000)
-    return Settled(
-        event=event(number, signal),
-        stamps=stamps,
-        outcome=outcome,
-        **{"record_count": 1, "attempts": 1, "size_bytes": 10, "status": "200"} | facts,
-    )
+    usual: dict[str, Any] = {
+        "record_count": 1,
+        "attempts": 1,
+        "size_bytes": 10,
+        "status": "200",
+    }
+    return Settled(event=event(number, signal), stamps=stamps, outcome=outcome, **usual | facts)
 
 
 def observed(told: Iterable[Settled]) -> Fidelity:
@@ -53,17 +54,14 @@ def observed(told: Iterable[Settled]) -> Fidelity:
 
 def certified(told: Sequence[Settled], **facts: Any) -> FidelityCertificate:
     """Return the certificate of a replay of which all of *told* became."""
-    return certificate(
-        observed(told),
-        **{
-            "replay_id": "nightly-7",
-            "session_ids": ("checkout",),
-            "target": "http://127.0.0.1:4318",
-            "speed": 1.0,
-            "planned_requests": len(told),
-            "status": "completed",
-            "started_at": STARTED,
-            "completed_at": STARTED,
-        }
-        | facts,
-    )
+    usual: dict[str, Any] = {
+        "replay_id": "nightly-7",
+        "session_ids": ("checkout",),
+        "target": "http://127.0.0.1:4318",
+        "speed": 1.0,
+        "planned_requests": len(told),
+        "status": "completed",
+        "started_at": STARTED,
+        "completed_at": STARTED,
+    }
+    return certificate(observed(told), **usual | facts)

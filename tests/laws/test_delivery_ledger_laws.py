@@ -13,6 +13,7 @@ from otlp_capture.sending import DeliveryOutcome
 from otlp_replay.deliveries import (
     LedgerDamaged,
     PriorDeliveries,
+    PriorOutcome,
     open_ledger,
     read_entries,
     read_ledger,
@@ -174,7 +175,14 @@ def test_two_runs_account_for_each_event_once(
             assert now == "unknown"
         else:
             assert now == state_name(second[number])
-    names = ("delivered", "rejected", "rejected_in_part", "failed", "unknown", "not_sent")
+    names: tuple[PriorOutcome, ...] = (
+        "delivered",
+        "rejected",
+        "rejected_in_part",
+        "failed",
+        "unknown",
+        "not_sent",
+    )
     assert sum(map(after.count, names)) == len(after.states)
     assert after.runs == 2
 

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import anyio
 import anyio.from_thread
+import attrs
 import pytest
 
+from otlp_replay.config import ReplayConfig
 from otlp_replay.deliveries import (
     DeliveryLedger,
     LedgerDamaged,
@@ -20,11 +22,13 @@ from otlp_replay.deliveries import (
     LedgerOfAnother,
     LedgerUnusable,
     PriorDeliveries,
+    identity_of,
     open_ledger,
     read_ledger,
     replay_identity,
 )
 from otlp_replay.deliveries import ledger as ledger_module
+from otlp_replay.selection import Shard
 from tests.clocks import HANGS_AFTER_S
 from tests.observed import event, settled
 
@@ -96,6 +100,23 @@ def test_a_ledger_of_other_events_says_in_what_they_differ(tmp_path: Path) -> No
     assert refused.failure() == LedgerOfAnother(str(path), "nightly-7", ("limit", "loops"))
     assert "limit, loops" in refused.failure().message
     assert other.digest != IDENTITY.digest
+
+
+def test_what_decides_the_order_of_events_is_part_of_the_identity() -> None:
+    config = ReplayConfig(session_id="checkout", filter_services=("a*",), limit=5)
+    mine = identity_of(config, 5)
+    elsewhere = attrs.evolve(config, target_endpoint="http://127.0.0.1:9", speed_multiplier="max")
+    others = {
+        "loops": attrs.evolve(config, loops=2),
+        "shard": attrs.evolve(config, shard=Shard(0, 2)),
+        "filter_services": attrs.evolve(config, filter_services=("a" * 500,)),
+        "session_id": attrs.evolve(config, session_id="other"),
+    }
+
+    assert identity_of(elsewhere, 5) == mine
+    assert mine.differences(identity_of(config, 6)) == ("planned_requests",)
+    for name, other in others.items():
+        assert mine.differences(identity_of(other, 5)) == (name,)
 
 
 def test_what_is_no_ledger_is_left_as_it_is(tmp_path: Path) -> None:

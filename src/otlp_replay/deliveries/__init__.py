@@ -8,6 +8,7 @@ from otlp_replay.deliveries.errors import LedgerNotFound as LedgerNotFound
 from otlp_replay.deliveries.errors import LedgerOfAnother as LedgerOfAnother
 from otlp_replay.deliveries.errors import LedgerUnusable as LedgerUnusable
 from otlp_replay.deliveries.identity import ReplayIdentity as ReplayIdentity
+from otlp_replay.deliveries.identity import identity_of as identity_of
 from otlp_replay.deliveries.identity import replay_identity as replay_identity
 from otlp_replay.deliveries.layout import Entry as Entry
 from otlp_replay.deliveries.ledger import DeliveryLedger as DeliveryLedger
@@ -32,6 +33,7 @@ __all__ = [
     "PriorOutcome",
     "ReplayIdentity",
     "ResumeUnknown",
+    "identity_of",
     "open_ledger",
     "read_entries",
     "read_ledger",

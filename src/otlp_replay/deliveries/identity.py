@@ -7,6 +7,25 @@ from typing import Final
 
 import attrs
 
+from otlp_replay.config import ReplayConfig
+
+_DETERMINING: Final = (
+    "session_id",
+    "merged_session_ids",
+    "replay_traces",
+    "replay_metrics",
+    "replay_logs",
+    "filter_services",
+    "replay_from",
+    "replay_until",
+    "trace_share",
+    "limit",
+    "shard",
+    "loops",
+    "copies",
+    "remap_ids",
+    "seed",
+)
 _DIGEST_BYTES: Final = 16
 _SHOWN: Final = 80
 
@@ -42,6 +61,18 @@ def replay_identity(settings: Mapping[str, object]) -> ReplayIdentity:
     (('loops', '2'), ('sessions', "('checkout',)"))
     """
     return ReplayIdentity(tuple((name, _short(repr(settings[name]))) for name in sorted(settings)))
+
+
+def identity_of(config: ReplayConfig, planned_requests: int) -> ReplayIdentity:
+    """Return what determines the events of a replay by *config*.
+
+    Args:
+        config: what is asked for.
+        planned_requests: how many requests that makes, so that a session which has grown since,
+            or was counted anew, is told from what it was.
+    """
+    settings = {name: getattr(config, name) for name in _DETERMINING}
+    return replay_identity({**settings, "planned_requests": planned_requests})
 
 
 def _short(text: str) -> str:

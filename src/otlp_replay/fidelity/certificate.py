@@ -75,8 +75,11 @@ class FidelityCertificate:
 
     @property
     def unreached_requests(self) -> int:
-        """How many of those planned nothing became of, since the replay ended before."""
-        return self.planned_requests - self.settled_requests
+        """How many of those planned nothing became of, since the replay ended before.
+
+        0 where it sought back, and sent more than was planned.
+        """
+        return max(self.planned_requests - self.settled_requests, 0)
 
     @property
     def dispatched_requests(self) -> int:
