@@ -1,5 +1,6 @@
 """The fidelity certificate: its gate, its lines, and where it is stored."""
 
+import itertools
 import json
 import tracemalloc
 from typing import Any
@@ -154,11 +155,10 @@ class TestFigures:
 
     def test_memory_does_not_grow_with_the_number_of_requests(self) -> None:
         fidelity = Fidelity()
-        number = 0
+        numbers = itertools.count()
 
         def hear(count: int) -> int:
-            nonlocal number
-            for number in range(number + 1, number + 1 + count):
+            for number in itertools.islice(numbers, count):
                 fidelity.settle(settled(number, number * MS, number * 7919 % 1_000_003))
             return tracemalloc.get_traced_memory()[0]
 
