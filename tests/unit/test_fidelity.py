@@ -159,7 +159,7 @@ class TestFigures:
 
         def hear(count: int) -> int:
             for number in itertools.islice(numbers, count):
-                fidelity.settle(settled(number, number * MS, number * 7919 % 1_000_003))
+                fidelity.settle(settled(number, number * MS, number % 97 * 10_000))
             return tracemalloc.get_traced_memory()[0]
 
         tracemalloc.start()

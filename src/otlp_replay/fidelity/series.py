@@ -4,7 +4,7 @@ from typing import Final
 
 import attrs
 
-from otlp_replay.fidelity.histogram import COARSE, Histogram
+from otlp_replay.fidelity.histogram import COARSE, Distribution, bounds_of, bucket_of
 
 CAPACITY: Final = 120
 """So many buckets of time at the most."""
@@ -34,16 +34,44 @@ class Stretch:
 
 
 class _Cell:
-    __slots__ = ("dispatched", "lateness", "planned")
+    __slots__ = ("counts", "dispatched", "greatest", "planned")
 
     def __init__(self) -> None:
         self.planned = self.dispatched = 0
-        self.lateness = Histogram(COARSE)
+        self.counts, self.greatest = dict[int, int](), 0
+
+    def add(self, late_ns: int) -> None:
+        if late_ns > self.greatest or not self.planned:
+            self.greatest = late_ns
+        self.planned += 1
+        bucket = bucket_of(late_ns, COARSE)
+        self.counts[bucket] = self.counts.get(bucket, 0) + 1
 
     def merge(self, other: "_Cell") -> None:
+        if other.planned:
+            is_first = not self.planned
+            self.greatest = other.greatest if is_first else max(self.greatest, other.greatest)
         self.planned += other.planned
         self.dispatched += other.dispatched
-        self.lateness.merge(other.lateness.distribution())
+        for bucket, count in other.counts.items():
+            self.counts[bucket] = self.counts.get(bucket, 0) + count
+
+    def stretch(self, start_ns: int) -> Stretch:
+        late = Distribution(
+            count=self.planned,
+            minimum=bounds_of(min(self.counts, default=0), COARSE)[0],
+            maximum=self.greatest,
+            buckets=tuple((bucket, count, 0) for bucket, count in sorted(self.counts.items())),
+            bits=COARSE,
+        )
+        return Stretch(
+            start_ns=start_ns,
+            planned=self.planned,
+            dispatched=self.dispatched,
+            p50_ns=late.quantile(0.5),
+            p99_ns=late.quantile(0.99),
+            max_ns=self.greatest,
+        )
 
 
 class Series:
@@ -66,8 +94,7 @@ class Series:
     def add(self, planned_ns: int, dispatched_ns: int) -> None:
         """Count a request that was due at the one time and dispatched at the other."""
         due = self._cell(planned_ns)
-        due.planned += 1
-        due.lateness.add(dispatched_ns - planned_ns)
+        due.add(dispatched_ns - planned_ns)
         self._cell(dispatched_ns).dispatched += 1
 
     def stretches(self, origin_ns: int) -> tuple[Stretch, ...]:
@@ -79,7 +106,7 @@ class Series:
         if not self._cells:
             return ()
         return tuple(
-            _stretch(self._cells.get(number, _Cell()), number * self.width_ns - origin_ns)
+            self._cells.get(number, _Cell()).stretch(number * self.width_ns - origin_ns)
             for number in range(self._first, self._last + 1)
         )
 
@@ -102,15 +129,3 @@ class Series:
             self._cells.setdefault(number >> 1, _Cell()).merge(cell)
         self.width_ns *= 2
         self._first, self._last = self._first >> 1, self._last >> 1
-
-
-def _stretch(cell: _Cell, start_ns: int) -> Stretch:
-    late = cell.lateness.distribution()
-    return Stretch(
-        start_ns=start_ns,
-        planned=cell.planned,
-        dispatched=cell.dispatched,
-        p50_ns=late.quantile(0.5),
-        p99_ns=late.quantile(0.99),
-        max_ns=late.maximum,
-    )
