@@ -59,6 +59,9 @@ def test_the_page_is_well_formed_and_has_its_pictures(page: str) -> None:
         assert all(told.values())
     ids = [each.get("id") for each in tree.iter() if each.get("id")]
     assert len(set(ids)) == len(ids)
+    named = re.findall(r"(?:href=\"|url\()#([^\")]*)", page)
+    assert named
+    assert set(named) <= set(ids)
 
 
 def test_the_page_loads_nothing_and_runs_nothing(page: str) -> None:
