@@ -12,12 +12,11 @@ from otlp_capture.capture.errors import (
     UnsupportedContentEncoding,
 )
 from otlp_capture.deflate import GzipError, Inflated, InflatedTooLarge, inflate
-from otlp_capture.otlp import Encoding, Limits, RequestFacts, RequestTooLarge, Signal
-from otlp_capture.redaction import RedactionFailed, Redactor
+from otlp_capture.otlp import Encoding, Limits, RequestTooLarge, Signal
+from otlp_capture.redaction import Redactor, redact_to_keep
 from otlp_capture.result import Failure, Outcome, Success
 from otlp_capture.sessions import (
     MAX_HEADER_BYTES,
-    STORED_LIMITS,
     Arrival,
     Headers,
     NewFrame,
@@ -105,7 +104,7 @@ def prepare(
         return scanned
     facts = scanned.unwrap()
     if redactor is not None:
-        redacted = _redact(request, came.signal, facts, redactor)
+        redacted = redact_to_keep(request, came.signal, facts, redactor)
         if isinstance(redacted, Failure):
             return redacted
         kept, facts = redacted.unwrap()
@@ -120,22 +119,6 @@ def prepare(
     if came.witness is not None:
         came.witness(request, body.raw)
     return Success(NewFrame(came.signal, member, len(request), facts, arrival))
-
-
-def _redact(
-    request: bytes, signal: Signal, facts: RequestFacts, redactor: Redactor
-) -> Outcome[tuple[bytes, RequestFacts], RedactionFailed]:
-    """Return a request as it may be kept, with what is then to be found in it."""
-    redacted = redactor.redact(request, signal)
-    if isinstance(redacted, Failure):
-        return redacted
-    kept = redacted.unwrap().request
-    if kept is request:
-        return Success((request, facts))
-    scanned = otlp.scan(kept, signal, limits=STORED_LIMITS)
-    if isinstance(scanned, Failure):
-        return Failure(RedactionFailed("what was left of it is more than a session keeps"))
-    return Success((kept, scanned.unwrap()))
 
 
 def _refusal(error: GzipError, limits: Limits) -> RequestTooLarge | CompressionFailure:

@@ -17,6 +17,7 @@ from otlp_capture.cli.options import (
     StoreOption,
     chosen_signals,
 )
+from otlp_capture.cli.redaction import RedactOption, chosen_redactor, redaction_lines
 from otlp_capture.cli.terminal import (
     DONE,
     counted_text,
@@ -39,6 +40,7 @@ from otlp_capture.interchange import (
     import_objects,
 )
 from otlp_capture.layer import open_runtime
+from otlp_capture.redaction import Redactor, redaction_report
 from otlp_capture.result import Failure, Outcome, Success
 from otlp_capture.sessions import metadata_document
 from otlp_capture.storage import S3Storage, S3StorageTag, storage_from_url
@@ -82,6 +84,7 @@ def import_command(
     skip_invalid: Annotated[
         bool, typer.Option("--skip-invalid", help="Leave out what is broken, keep the rest.")
     ] = False,
+    redact: RedactOption = None,
     store: StoreOption = DEFAULT_STORE,
     as_json: JsonOption = False,
 ) -> None:
@@ -97,6 +100,7 @@ def import_command(
     """
     chosen = chosen_signals([signal])[0] if signal else None
     choice = Choice(chosen, tuple(include or ()), partition_format)
+    redactor = chosen_redactor(redact, as_json=as_json)
 
     named: list[LeftOut] = []
 
@@ -113,15 +117,16 @@ def import_command(
                 session_id=session,
                 choice=choice,
                 skip_invalid=skip_invalid,
+                redactor=redactor,
                 watcher=_watcher(bar, task, source, name_later if as_json else _tell_people),
             )
             imported = await importing.run()
         if isinstance(imported, Failure):
             return imported
         if as_json:
-            print_json(_document(imported.unwrap(), named))
+            print_json(_document(imported.unwrap(), named, redactor))
         else:
-            _print_report(imported.unwrap())
+            _print_report(imported.unwrap(), redactor)
         return Success(DONE)
 
     run_with(store, SystemClock, S3StorageTag, work, as_json=as_json)
@@ -136,6 +141,7 @@ class _Importing:
     session_id: str
     choice: Choice
     skip_invalid: bool
+    redactor: Redactor | None
     watcher: Watcher
 
     async def run(self) -> Outcome[ImportReport, Any]:
@@ -157,6 +163,7 @@ class _Importing:
                 choice=self.choice,
                 skip_invalid=self.skip_invalid,
                 watcher=self.watcher,
+                redactor=self.redactor,
             )
 
     async def _path(self, path: Path) -> Outcome[ImportReport, Any]:
@@ -169,6 +176,7 @@ class _Importing:
             choice=self.choice,
             skip_invalid=self.skip_invalid,
             watcher=self.watcher,
+            redactor=self.redactor,
         )
 
 
@@ -212,7 +220,9 @@ def _fields(left: LeftOut) -> dict[str, str]:
     return {"path": left.path, "reason": left.reason}
 
 
-def _document(report: ImportReport, named: list[LeftOut]) -> dict[str, Any]:
+def _document(
+    report: ImportReport, named: list[LeftOut], redactor: Redactor | None
+) -> dict[str, Any]:
     return {
         **metadata_document(report.metadata),
         "files": report.files,
@@ -220,10 +230,11 @@ def _document(report: ImportReport, named: list[LeftOut]) -> dict[str, Any]:
         "passedOver": report.passed_over,
         "unselected": report.unselected,
         "leftOut": [_fields(left) for left in named],
+        **({} if redactor is None else {"redacted": redaction_report(redactor)}),
     }
 
 
-def _print_report(report: ImportReport) -> None:
+def _print_report(report: ImportReport, redactor: Redactor | None) -> None:
     counts = {
         "left out": (report.skipped, "broken entry", "broken entries"),
         "passed over": (report.passed_over, "file", "files"),
@@ -232,4 +243,6 @@ def _print_report(report: ImportReport) -> None:
     for what, (count, one, many) in counts.items():
         if count:
             tell(f"{what}: {count:,} {one if count == 1 else many}")
+    for line in () if redactor is None else redaction_lines(redactor):
+        tell(line)
     put(summary(report.metadata))

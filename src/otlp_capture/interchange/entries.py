@@ -24,6 +24,7 @@ from otlp_capture.interchange.inflating import (
 )
 from otlp_capture.interchange.stored_tree import StoreFailed, of_one_object
 from otlp_capture.otlp import RequestFacts, Signal
+from otlp_capture.redaction import RedactionFailed, Redactor, redact_to_keep
 from otlp_capture.result import Failure, Outcome, Success
 from otlp_capture.storage import StorageError
 
@@ -51,11 +52,12 @@ _PADDING: Final = f"more than {_MAX_EMPTY:,} empty requests in a row are padding
 
 @attrs.frozen
 class FoundRequest:
-    """A request of a document, checked, and its facts."""
+    """A request of a document, checked, and its facts; redacted, where it is to be."""
 
     signal: Signal
     request: bytes
     facts: RequestFacts
+    is_redacted: bool = False
 
 
 EntryError: TypeAlias = EntryBroken | FileUnreadable | SignalMissing | StorageError
@@ -67,16 +69,17 @@ class Entries:
 
     Args:
         document: which.
+        redactor: takes out of its requests what must not be kept; None: nothing has to be.
 
     Attributes:
         position: how many of its bytes have been read.
         unselected: how many of its requests were of other signals than the selected one.
     """
 
-    def __init__(self, document: Document) -> None:
+    def __init__(self, document: Document, redactor: Redactor | None = None) -> None:
         self.position = 0
         self.unselected = 0
-        self._document = document
+        self._document, self._redactor = document, redactor
         self._reached = WHOLE
 
     def read(self) -> Generator[Entry]:
@@ -181,7 +184,7 @@ class Entries:
             if isinstance(scanned, Failure):
                 return self._broken(place, scanned.failure().message)
             found.append(FoundRequest(signal, request, scanned.unwrap()))
-        return self._selected(found)
+        return self._selected(place, found)
 
     def _protobuf(self, place: str, request: bytes) -> Entry:
         signal = self._document.signal
@@ -190,13 +193,19 @@ class Entries:
         scanned = otlp.scan(request, signal, limits=_LIMITS)
         if isinstance(scanned, Failure):
             return self._broken(place, scanned.failure().message)
-        return self._selected([FoundRequest(signal, request, scanned.unwrap())])
+        return self._selected(place, [FoundRequest(signal, request, scanned.unwrap())])
 
-    def _selected(self, found: list[FoundRequest]) -> Entry:
+    def _selected(self, place: str, found: list[FoundRequest]) -> Entry:
         selected = self._document.selected
-        taken = tuple(each for each in found if selected in {None, each.signal})
+        taken = [each for each in found if selected in {None, each.signal}]
         self.unselected += len(found) - len(taken)
-        return Success(taken)
+        if self._redactor is None:
+            return Success(tuple(taken))
+        redacted = [_redacted(each, self._redactor) for each in taken]
+        for outcome in redacted:
+            if isinstance(outcome, Failure):
+                return self._broken(place, outcome.failure().message)
+        return Success(tuple(outcome.unwrap() for outcome in redacted))
 
     def _unreadable(self, reason: str) -> Failure[EntryBroken | FileUnreadable]:
         if self._document.is_alone:
@@ -211,6 +220,14 @@ class Entries:
 
     def _broken(self, place: str, reason: str) -> Failure[EntryBroken]:
         return Failure(EntryBroken(self._document.path, place, reason))
+
+
+def _redacted(found: FoundRequest, redactor: Redactor) -> Outcome[FoundRequest, RedactionFailed]:
+    redacted = redact_to_keep(found.request, found.signal, found.facts, redactor)
+    if isinstance(redacted, Failure):
+        return redacted
+    request, facts = redacted.unwrap()
+    return Success(FoundRequest(found.signal, request, facts, request is not found.request))
 
 
 def _line(content: BufferedIOBase) -> bytes | None:

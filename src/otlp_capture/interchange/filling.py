@@ -26,6 +26,7 @@ from otlp_capture.interchange.errors import (
     SignalMissing,
 )
 from otlp_capture.otlp import Signal
+from otlp_capture.redaction import Redactor
 from otlp_capture.result import Failure, Outcome, Success
 from otlp_capture.sessions import (
     Arrival,
@@ -111,6 +112,7 @@ class Target:
         source: how messages call where it comes from.
         skip_invalid: whether what is broken is left out.
         watcher: told how it goes on.
+        redactor: takes out of requests what must not be kept; None: nothing has to be.
     """
 
     storage: S3Storage
@@ -119,6 +121,7 @@ class Target:
     source: str
     skip_invalid: bool
     watcher: Watcher
+    redactor: Redactor | None = None
 
 
 class Filling:
@@ -211,7 +214,7 @@ class Filling:
         """Yield the entries of documents, one document after the other. Blocks."""
         for document in group:
             self._arrival_ns = None
-            entries = Entries(document)
+            entries = Entries(document, self._into.redactor)
             with closing(entries.read()) as reading:
                 for entry in reading:
                     self._position = entries.position
@@ -307,7 +310,7 @@ class Filling:
         self._arrival_ns = arrival_ns
         first_ns, last_ns = self._arrivals or (arrival_ns, arrival_ns)
         self._arrivals = min(first_ns, arrival_ns), max(last_ns, arrival_ns)
-        arrival = Arrival(arrival_ns, self._sequence)
+        arrival = Arrival(arrival_ns, self._sequence, is_redacted=found.is_redacted)
         self._sequence += 1
         member = encode_frame(found.request, found.facts, arrival)
         return NewFrame(found.signal, member, len(found.request), found.facts, arrival)

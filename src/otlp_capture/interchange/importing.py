@@ -14,6 +14,7 @@ from otlp_capture.interchange.filling import Filling, ImportFailure, ImportRepor
 from otlp_capture.interchange.folder import files_of_folder
 from otlp_capture.interchange.names import check_partition_format
 from otlp_capture.interchange.stored_tree import objects_of_store
+from otlp_capture.redaction import Redactor
 from otlp_capture.result import Failure, Outcome, Success
 from otlp_capture.sessions import SessionTakenOver, check_session_id, discard_session
 from otlp_capture.storage import S3Storage
@@ -33,6 +34,7 @@ async def import_file(
     choice: Choice = _ANYTHING,
     skip_invalid: bool = False,
     watcher: Watcher = _NOBODY,
+    redactor: Redactor | None = None,
 ) -> Outcome[ImportReport, ImportFailure]:
     """Make a session of a file of export requests; on a `Failure` or cancelled there is none.
 
@@ -50,6 +52,8 @@ async def import_file(
             file does, of JSON it selects.
         skip_invalid: leave out what is broken, in place of importing nothing.
         watcher: told how it goes on.
+        redactor: takes out of requests what must not be kept; None: nothing has to be. A request
+            that it cannot redact is as an entry that is broken.
 
     Fails with:
         InvalidSessionId, SessionAlreadyExists: the session cannot be made.
@@ -59,7 +63,7 @@ async def import_file(
         SessionTakenOver: another process has taken up the session meanwhile, which is left alone.
     """
     found = one_file(path, choice)
-    into = Target(storage, clock, session_id, str(path), skip_invalid, watcher)
+    into = Target(storage, clock, session_id, str(path), skip_invalid, watcher, redactor)
     return await _import(into, found)
 
 
@@ -72,6 +76,7 @@ async def import_folder(
     choice: Choice = _ANYTHING,
     skip_invalid: bool = False,
     watcher: Watcher = _NOBODY,
+    redactor: Redactor | None = None,
 ) -> Outcome[ImportReport, ImportFailure]:
     """Make a session of the files of a folder and its folders; on a `Failure` there is none.
 
@@ -88,6 +93,8 @@ async def import_folder(
         choice: which files, and how they are taken.
         skip_invalid: leave out what is broken or cannot be read, in place of importing nothing.
         watcher: told how it goes on.
+        redactor: takes out of requests what must not be kept; None: nothing has to be. A request
+            that it cannot redact is as an entry that is broken.
 
     Fails with:
         PartitionFormatInvalid: no times can be read back from the format.
@@ -99,7 +106,7 @@ async def import_folder(
     checked = _check(choice)
     if isinstance(checked, Failure):
         return checked
-    into = Target(storage, clock, session_id, str(path), skip_invalid, watcher)
+    into = Target(storage, clock, session_id, str(path), skip_invalid, watcher, redactor)
     return await _import(into, files_of_folder(path, choice))
 
 
@@ -114,6 +121,7 @@ async def import_objects(
     choice: Choice = _ANYTHING,
     skip_invalid: bool = False,
     watcher: Watcher = _NOBODY,
+    redactor: Redactor | None = None,
 ) -> Outcome[ImportReport, ImportFailure]:
     """Make a session of the objects of a store, as `import_folder` does of files.
 
@@ -127,6 +135,8 @@ async def import_objects(
         choice: which objects, and how they are taken.
         skip_invalid: leave out what is broken or cannot be read, in place of importing nothing.
         watcher: told how it goes on.
+        redactor: takes out of requests what must not be kept; None: nothing has to be. A request
+            that it cannot redact is as an entry that is broken.
 
     Fails with:
         StorageError: one of the stores did not answer well.
@@ -136,7 +146,7 @@ async def import_objects(
     checked = _check(choice)
     if isinstance(checked, Failure):
         return checked
-    into = Target(storage, clock, session_id, name, skip_invalid, watcher)
+    into = Target(storage, clock, session_id, name, skip_invalid, watcher, redactor)
     return await _import(into, objects_of_store(source, choice, prefix))
 
 

@@ -21,6 +21,9 @@ REPEATED_FIELDS: Final = ("repeated_fields", "drop")
 TOO_LONG: Final = "too_long"
 """What is counted where a value was left out because it is too long to be searched."""
 
+MOST_ADDED: Final = 32 << 20
+"""How many letters what is put in may add to a request, in all: the rest is not built."""
+
 
 @attrs.frozen(eq=False)
 class Measure:
@@ -31,7 +34,8 @@ class Measure:
         name: what it is counted under.
         action: what becomes of the value.
         is_met: whether it applies to a text; None: to every value.
-        mask: of a `mask`: returns the text without what must not be seen.
+        mask: of a `mask`: returns the text without what must not be seen, or None where that
+            has more letters than are allowed, which it does not build.
         digest: of a `hash`: returns what stands for a value's canonical form.
     """
 
@@ -39,7 +43,7 @@ class Measure:
     name: str
     action: Action
     is_met: Callable[[str], bool] | None = None
-    mask: Callable[[str], str] | None = None
+    mask: Callable[[str, int], str | None] | None = None
     digest: Callable[[bytes, ValueKind], str] | None = None
 
     @property

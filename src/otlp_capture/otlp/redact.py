@@ -1,8 +1,8 @@
 """Taking out of a request what must not be stored."""
 
-from otlp_capture.otlp.errors import InvalidRequest
+from otlp_capture.otlp.errors import InvalidRequest, RequestTooLarge
 from otlp_capture.otlp.kernel.choice import KERNEL
-from otlp_capture.otlp.measures import REPEATED_FIELDS, Policy, Redacted
+from otlp_capture.otlp.measures import MOST_ADDED, REPEATED_FIELDS, Policy, Redacted
 from otlp_capture.otlp.messages import parse_request, request_table, to_bytes
 from otlp_capture.otlp.redact_values import Editing
 from otlp_capture.otlp.signals import Signal
@@ -10,7 +10,9 @@ from otlp_capture.otlp.wire import hides_values
 from otlp_capture.result import Failure, Outcome, Success
 
 
-def redact(request: bytes, signal: Signal, policy: Policy) -> Outcome[Redacted, InvalidRequest]:
+def redact(
+    request: bytes, signal: Signal, policy: Policy
+) -> Outcome[Redacted, InvalidRequest | RequestTooLarge]:
     """Apply the measures of *policy* to a request.
 
     A measure that drops or hashes takes a value with all that is nested in it; any other leaves the
@@ -24,6 +26,7 @@ def redact(request: bytes, signal: Signal, policy: Policy) -> Outcome[Redacted, 
 
     Fails with:
         InvalidRequest: the bytes are malformed.
+        RequestTooLarge: masks would make it far larger than it was. That is not built.
     """
     redacted = KERNEL.redact(request, signal, policy) if KERNEL else None
     return redact_by_parsing(request, signal, policy) if redacted is None else redacted
@@ -31,7 +34,7 @@ def redact(request: bytes, signal: Signal, policy: Policy) -> Outcome[Redacted, 
 
 def redact_by_parsing(
     request: bytes, signal: Signal, policy: Policy
-) -> Outcome[Redacted, InvalidRequest]:
+) -> Outcome[Redacted, InvalidRequest | RequestTooLarge]:
     """Do what `redact` does, through messages."""
     parsed = parse_request(request, signal)
     if isinstance(parsed, Failure):
@@ -42,6 +45,8 @@ def redact_by_parsing(
     if to_bytes(message) != request and hides_values(request, table):
         editing.count(REPEATED_FIELDS)
     editing.edit_message(message, table)
+    if editing.is_overgrown:
+        return Failure(RequestTooLarge("bytes", len(request) + MOST_ADDED))
     if not editing.counts:
         return Success(Redacted(request, {}))
     return Success(Redacted(to_bytes(message), dict(editing.counts)))

@@ -7,7 +7,14 @@ from google.protobuf.unknown_fields import (  # type: ignore[import-untyped]  # 
     UnknownFieldSet,
 )
 
-from otlp_capture.otlp.measures import TOO_LONG, UNKNOWN_FIELDS, Measure, Policy, joined
+from otlp_capture.otlp.measures import (
+    MOST_ADDED,
+    TOO_LONG,
+    UNKNOWN_FIELDS,
+    Measure,
+    Policy,
+    joined,
+)
 from otlp_capture.otlp.messages import Message, children_of, to_bytes
 from otlp_capture.otlp.nesting import HOLDS_VALUES
 from otlp_capture.otlp.places import Place, places_in
@@ -23,12 +30,14 @@ class Editing:
     Attributes:
         counts: what was done so far.
         changes: how much of it.
+        is_overgrown: what was put in is more than may be; the request must not be kept.
     """
 
     def __init__(self, policy: Policy) -> None:
         self.counts = Counter[tuple[str, str]]()
         self.changes = 0
-        self._policy = policy
+        self.is_overgrown = False
+        self._policy, self._room = policy, MOST_ADDED
 
     def count(self, what: tuple[str, str], times: int = 1) -> None:
         """Note that something was done."""
@@ -87,11 +96,28 @@ class Editing:
                 return None
             if measure.is_met is not None and not measure.is_met(text):
                 continue
-            new = _changed(measure, old, text)
+            new = None if self.is_overgrown else self._changed(measure, old, text)
             if new is not old:
                 self.count((measure.name, measure.action))
             return new
         return old
+
+    def _changed(self, measure: Measure, old: str | bytes, text: str) -> str | bytes | None:
+        """Return what a measure makes of a value, and *text* is its text; None where it goes."""
+        if measure.action == "drop":
+            return None
+        if measure.digest is not None and isinstance(old, bytes):
+            return measure.digest(old, "bytes")
+        if measure.digest is not None:
+            return measure.digest(text.encode(), "string")
+        new = text if measure.mask is None else measure.mask(text, len(text) + self._room)
+        if new is None:
+            self.is_overgrown = True
+            return None
+        if new == text:
+            return old
+        self._room -= max(0, len(new) - len(text))
+        return new if isinstance(old, str) else new.encode("utf-8", "surrogateescape")
 
     def _edit_attributes(self, attributes: Any, table: MessageTable, place: Place) -> None:
         kept = [each for each in attributes if self.edit_attribute(each, table, place)]
@@ -166,20 +192,6 @@ class Editing:
         if found:
             self.count(UNKNOWN_FIELDS, found)
             message.DiscardUnknownFields()
-
-
-def _changed(measure: Measure, old: str | bytes, text: str) -> str | bytes | None:
-    """Return what a measure makes of a value, and *text* is its text; None where it drops it."""
-    if measure.action == "drop":
-        return None
-    if measure.digest is not None and isinstance(old, bytes):
-        return measure.digest(old, "bytes")
-    if measure.digest is not None:
-        return measure.digest(text.encode(), "string")
-    new = text if measure.mask is None else measure.mask(text)
-    if new == text:
-        return old
-    return new if isinstance(old, str) else new.encode("utf-8", "surrogateescape")
 
 
 def _keep_only(items: Any, kept: list[Message]) -> None:

@@ -10,6 +10,7 @@ from otlp_capture.redaction.errors import InvalidRuleSetting as InvalidRuleSetti
 from otlp_capture.redaction.errors import RedactionFailed as RedactionFailed
 from otlp_capture.redaction.errors import RulesRefused as RulesRefused
 from otlp_capture.redaction.errors import RulesUnreadable as RulesUnreadable
+from otlp_capture.redaction.keeping import redact_to_keep as redact_to_keep
 from otlp_capture.redaction.patterns import PRESETS as PRESETS
 from otlp_capture.redaction.redactor import Redactor as Redactor
 from otlp_capture.redaction.redactor import redaction_report as redaction_report
@@ -32,6 +33,7 @@ __all__ = [
     "RulesUnreadable",
     "check_rules",
     "load_redactor",
+    "redact_to_keep",
     "redaction_report",
     "redactor_of",
 ]

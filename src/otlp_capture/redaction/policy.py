@@ -121,10 +121,35 @@ def _is_found(pattern: re.Pattern[str], text: str) -> bool:
     return pattern.search(text) is not None
 
 
-def _mask(patterns: tuple[re.Pattern[str], ...], replacement: str, text: str) -> str:
+def _mask(
+    patterns: tuple[re.Pattern[str], ...], replacement: str, text: str, most_letters: int
+) -> str | None:
+    """Replace what the patterns find; None where that makes more letters than are allowed."""
     for pattern in patterns:
-        text = pattern.sub(lambda _: replacement, text)
+        if (len(text) + 1) * (len(replacement) + 1) <= most_letters:
+            text = pattern.sub(lambda _: replacement, text)
+            continue
+        replaced = _replaced(pattern, replacement, text, most_letters)
+        if replaced is None:
+            return None
+        text = replaced
     return text
+
+
+def _replaced(
+    pattern: re.Pattern[str], replacement: str, text: str, most_letters: int
+) -> str | None:
+    """Do what `re.sub` does, and stop where it grows too long."""
+    pieces: list[str] = []
+    size, at = 0, 0
+    for match in pattern.finditer(text):
+        pieces += (text[at : match.start()], replacement)
+        size += match.start() - at + len(replacement)
+        at = match.end()
+        if size > most_letters:
+            return None
+    pieces.append(text[at:])
+    return "".join(pieces) if size + len(text) - at <= most_letters else None
 
 
 def _keyed_digest(key: bytes) -> Callable[[bytes, ValueKind], str]:

@@ -6,7 +6,7 @@ from threading import Lock
 from typing import Final
 
 from otlp_capture import otlp
-from otlp_capture.otlp import Redacted, Signal
+from otlp_capture.otlp import InvalidRequest, Redacted, RequestTooLarge, Signal
 from otlp_capture.redaction.errors import InvalidRule, InvalidRuleSetting, RedactionFailed
 from otlp_capture.redaction.policy import RulePolicy
 from otlp_capture.redaction.rules import RuleSet, check_rules
@@ -37,12 +37,11 @@ class Redactor:
             The request, the same object where nothing was to be changed, and what was done to it.
 
         Fails with:
-            RedactionFailed: the request cannot be read. It must not be kept.
+            RedactionFailed: the request cannot be read, or grows too large. It must not be kept.
         """
         redacted = otlp.redact(request, signal, self._policy)
         if isinstance(redacted, Failure):
-            where = redacted.failure().where
-            return Failure(RedactionFailed(f"it is not well-formed at {where}"))
+            return Failure(RedactionFailed(_reason(redacted.failure())))
         done = redacted.unwrap()
         if done.counts:
             with self._lock:
@@ -58,6 +57,12 @@ class Redactor:
         """
         with self._lock:
             return dict(self._counts)
+
+
+def _reason(error: InvalidRequest | RequestTooLarge) -> str:
+    if isinstance(error, RequestTooLarge):
+        return f"masks would make more than {error.limit:,} bytes of it"
+    return f"it is not well-formed at {error.where}"
 
 
 def redactor_of(rules: RuleSet) -> Outcome[Redactor, InvalidRule | InvalidRuleSetting]:

@@ -15,7 +15,7 @@ from otlp_capture.otlp.kernel.asking import NUMBERS, Asking, Lookup, MalformedVa
 from otlp_capture.otlp.kernel.json_layout import JsonLayout
 from otlp_capture.otlp.kernel.layout import Layout
 from otlp_capture.otlp.limits import Limits
-from otlp_capture.otlp.measures import Policy, Redacted
+from otlp_capture.otlp.measures import MOST_ADDED, Policy, Redacted
 from otlp_capture.otlp.messages import request_table
 from otlp_capture.otlp.nesting import nested_too_deep
 from otlp_capture.otlp.places import place_of
@@ -105,7 +105,7 @@ class CompiledWalk:
 
     def redact(
         self, request: bytes, signal: Signal, policy: Policy
-    ) -> Outcome[Redacted, InvalidRequest] | None:
+    ) -> Outcome[Redacted, InvalidRequest | RequestTooLarge] | None:
         """Do what `otlp.redact` does; None also where the bytes are malformed."""
         lookup = self._lookups.get(policy)
         if lookup is None:
@@ -115,6 +115,8 @@ class CompiledWalk:
             done = redact.redact(self._layout, place, request, lookup.verdicts, asking)
         except (MalformedValue, UnicodeDecodeError):
             return None
+        if asking.editing.is_overgrown:
+            return Failure(RequestTooLarge("bytes", len(request) + MOST_ADDED))
         if done is None:
             return None
         redacted, dropped, unknown = done
