@@ -103,3 +103,29 @@ def test_what_cannot_be_tried_is_bad_input(shell: Shell, rules: str, file: str, 
     tried = shell.run("redact", "check", rules, file, "--json")
 
     assert (tried.code, tried.stdout, tried.error["error"]) == (2, "", error)
+
+
+def test_what_is_imported_is_redacted_and_reported(shell: Shell) -> None:
+    (shell.folder / "capture.jsonl").write_text(lines("plain", SECRET, SECRET))
+    importing = ("import", "capture.jsonl", "--redact", "rules.toml", "--session")
+
+    for_machines = shell.run(*importing, "a", "--json")
+    for_people = shell.run(*importing, "b")
+
+    assert (for_machines.code, for_people.code) == (0, 0)
+    assert for_machines.result["redacted"] == {"secrets": {"mask": 2}}
+    assert "redacted by secrets: 2 masked" in for_people.stderr
+    stored = [gzip.decompress(path.read_bytes()) for path in shell.folder.rglob("*.otlp.gz")]
+    assert len(stored) == 2
+    assert SECRET.encode() not in b"".join(stored)
+
+
+def test_without_usable_rules_nothing_is_imported(shell: Shell) -> None:
+    (shell.folder / "capture.jsonl").write_text(lines("plain"))
+
+    run = shell.run(
+        "import", "capture.jsonl", "--session", "s", "--redact", "broken.toml", "--json"
+    )
+
+    assert (run.code, run.stdout, run.error["error"]) == (2, "", "InvalidRule")
+    assert not (shell.folder / "otlp-data").exists()

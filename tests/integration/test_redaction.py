@@ -11,11 +11,17 @@ import pytest
 from returns.result import Failure, Success
 
 from otlp_capture import otlp
-from otlp_capture.capture import CaptureSettings, intake
+from otlp_capture.capture import CaptureSettings
 from otlp_capture.clock import SYSTEM_CLOCK
 from otlp_capture.layer import open_runtime
 from otlp_capture.otlp import PLACES, SIGNALS, Encoding, Limits, Signal
-from otlp_capture.redaction import RedactionFailed, Redactor, RuleSet, redaction_report
+from otlp_capture.redaction import (
+    RedactionFailed,
+    Redactor,
+    RuleSet,
+    keeping,
+    redaction_report,
+)
 from otlp_capture.result import or_raise
 from otlp_capture.storage import S3Storage, S3StorageTag, local_storage
 from tests.captures import CONFIG, held, opened_capture
@@ -162,7 +168,7 @@ async def test_what_cannot_be_redacted_is_refused_and_kept_nowhere(tmp_path: Pat
 async def test_what_grows_beyond_what_a_session_keeps_is_refused(
     memory: S3Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(intake, "STORED_LIMITS", Limits(max_bytes=450))
+    monkeypatch.setattr(keeping, "STORED_LIMITS", Limits(max_bytes=450))
     rule = {"on": "body", "action": "mask", "pattern": "a", "replacement": "b" * 256}
     settings = CaptureSettings(linger_s=0.0, redaction=redactor(rule))
     async with opened_capture(memory, SYSTEM_CLOCK, settings) as capture:
