@@ -124,6 +124,47 @@ class TestConnections:
 
             assert await opened.kept() == Counter([("traces", REQUESTS["traces"])])
 
+    @pytest.mark.parametrize("is_refused", [False, True])
+    async def test_a_client_that_sends_no_more_is_answered(self, is_refused: bool) -> None:  # noqa: FBT001 - pytest's
+        """It may end its side right behind the request, as HTTP/1.0 clients and `nc -N` do."""
+        request = post("/v1/traces", b"\x0a\xff", PROTOBUF) if is_refused else TRACES
+        async with receiving() as opened, raw_connection(opened.port) as connection:
+            opened.store.hold()
+            await connection.write(request)
+            await connection.half_close()
+            if not is_refused:
+                await opened.store.waiting.wait()
+                opened.store.is_open.set()
+            answer = await connection.answer()
+
+            assert (answer.status, answer.headers["connection"]) == (
+                (400, "close") if is_refused else (200, "close")
+            )
+            assert await connection.is_closed()
+            assert opened.counts == (
+                ({}, {"InvalidRequest": 1}) if is_refused else ({"traces": 1}, {})
+            )
+
+    async def test_all_that_came_before_it_ended_its_side_is_answered(self) -> None:
+        requests = [TRACES, post("/v1/logs", b"{", JSON), post("/v1/logs", logs(), PROTOBUF)]
+        async with receiving() as opened, raw_connection(opened.port) as connection:
+            await connection.write(b"".join(requests * 20))
+            await connection.half_close()
+            statuses = [(await connection.answer()).status for _ in requests * 20]
+
+            assert statuses == [200, 400, 200] * 20
+            assert await connection.is_closed()
+            assert opened.receiver.accepted == Counter(traces=20, logs=20)
+
+    async def test_half_a_request_of_a_client_that_sends_no_more_is_refused(self) -> None:
+        async with receiving() as opened, raw_connection(opened.port) as connection:
+            await connection.write(TRACES[:-1])
+            await connection.half_close()
+
+            assert await connection.is_closed()
+            await until(lambda: opened.receiver.refused == Counter(BodyIncomplete=1))
+            assert opened.receiver.accepted == Counter()
+
     async def test_a_body_that_does_not_end_is_given_up(self) -> None:
         settings = HttpReceiverSettings(port=0, body_timeout_s=0.05)
         start = head("POST", "/v1/logs", [f"Content-Type: {JSON}", "Content-Length: 10"])

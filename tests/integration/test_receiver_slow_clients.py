@@ -33,7 +33,7 @@ LONG = head("POST", "/v1/logs", [f"Content-Type: {PROTOBUF}", "Content-Length: 1
 
 
 def limited(**limits: float) -> HttpReceiverSettings:
-    return HttpReceiverSettings(port=0, **limits)  # type: ignore[arg-type]
+    return HttpReceiverSettings(port=0, **limits)  # type: ignore[arg-type]  # whole numbers, too
 
 
 async def arrived(port: int) -> None:

@@ -79,8 +79,8 @@ class TestBrokenStreams:
         assert reason.endswith("at its end is cut short")
 
     @pytest.mark.parametrize("compress", [gzip.compress, zstd])
-    def test_nonsense_behind_a_part_is_told(self, compress: object) -> None:
-        content, reason = broken(compress(CONTENT) + b"nonsense, and more of it")  # type: ignore[operator]
+    def test_nonsense_behind_a_part_is_told(self, compress: Callable[[bytes], bytes]) -> None:
+        content, reason = broken(compress(CONTENT) + b"nonsense, and more of it")
 
         assert content == CONTENT
         assert "is damaged" in reason

@@ -191,7 +191,7 @@ class TestAcceptEncoding:
             (" , gzip , ", True),
         ],
     )
-    def test_weights_are_honoured(self, accept_encoding: str, wanted: bool) -> None:  # noqa: FBT001
+    def test_weights_are_honoured(self, accept_encoding: str, wanted: bool) -> None:  # noqa: FBT001 - pytest's
         assert wants_gzip(accept_encoding) is wanted
 
     @given(st.text())

@@ -98,8 +98,7 @@ class _Folder:
 
 def _names(root: Path, segments: Sequence[str]) -> list[str]:
     with directory(str(root), segments) as opened:
-        # A descriptor has no path.
-        return sorted(os.listdir(opened), key=os.fsencode)  # noqa: PTH208
+        return sorted(os.listdir(opened), key=os.fsencode)  # noqa: PTH208 - it has no path
 
 
 def _look(root: Path, segments: Sequence[str], choice: Choice) -> Found | _Folder:

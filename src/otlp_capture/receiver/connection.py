@@ -137,7 +137,7 @@ def _request(
     writer: AbstractStreamWriter,
     task: "asyncio.Task[None]",
 ) -> web.BaseRequest:
-    cast("_Connection", protocol).begin_request()
+    cast("_Connection", protocol).begin_request(payload)
     loop = asyncio.get_running_loop()
     return web.BaseRequest(message, payload, protocol, writer, task, loop)
 
@@ -209,7 +209,14 @@ class _Connection(web.RequestHandler):
     the time that the connection may be idle.
     """
 
-    __slots__ = ("_answer_timer", "_head_timer", "_is_answering", "_server")
+    __slots__ = (
+        "_answer_timer",
+        "_body",
+        "_head_timer",
+        "_is_answering",
+        "_sends_no_more",
+        "_server",
+    )
 
     def __init__(self, server: Server) -> None:
         limits = server.limits
@@ -225,7 +232,8 @@ class _Connection(web.RequestHandler):
             max_headers=limits.max_headers,
         )
         self._server = server
-        self._is_answering = False
+        self._is_answering = self._sends_no_more = False
+        self._body: StreamReader | None = None
         self._head_timer: asyncio.TimerHandle | None = None
         self._answer_timer: asyncio.TimerHandle | None = None
         server.open_connections += 1
@@ -251,9 +259,17 @@ class _Connection(web.RequestHandler):
             self._await_head()
         super().data_received(data)
 
-    def begin_request(self) -> None:
+    def eof_received(self) -> bool:  # type: ignore[override]  # aiohttp never keeps it open
+        """Keep the connection for the answers to what has come whole; nothing more is to come."""
+        if self.transport is None or self.transport.get_extra_info("ssl_object") is not None:
+            return False  # TLS ends in both directions at once
+        is_whole = self._is_answering and self._body is not None and self._body.is_eof()
+        self._sends_no_more = is_whole or bool(self._messages)
+        return self._sends_no_more
+
+    def begin_request(self, body: StreamReader) -> None:
         """Note that a head has come to its end."""
-        self._is_answering = True
+        self._is_answering, self._body = True, body
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
@@ -263,9 +279,13 @@ class _Connection(web.RequestHandler):
     ) -> tuple[web.StreamResponse, bool]:
         """Write an answer; what comes then is another head, unless it was the last answer."""
         try:
+            if self._sends_no_more and not self._messages:
+                resp.force_close()
             return await super().finish_response(request, resp, start_time)
         finally:
             self._is_answering = resp.keep_alive is False
+            if self._sends_no_more and not self._messages:
+                self.close()
 
     def pause_writing(self) -> None:
         super().pause_writing()
