@@ -131,6 +131,11 @@ class Recording:
         is_taken = isinstance(self._ending, SessionTakenOver)
         return self._metadata.status == "active" and not is_taken
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether its end is written, so that nothing is left to be done."""
+        return self._metadata.status != "active" and self._place is None
+
     async def keep(
         self, came: ClientRequest
     ) -> Outcome[

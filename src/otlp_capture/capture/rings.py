@@ -1,13 +1,18 @@
 """The rings of a service: begun, and made sessions of."""
 
 from collections.abc import Awaitable, Callable
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import anyio
 import attrs
 from anyio.abc import TaskGroup
 
-from otlp_capture.capture.errors import CaptureError, SessionAlreadyActive, StorageFailure
+from otlp_capture.capture.errors import (
+    CaptureError,
+    SessionAlreadyActive,
+    SessionEnded,
+    StorageFailure,
+)
 from otlp_capture.capture.model import CaptureConfig, CaptureSettings
 from otlp_capture.capture.recording import Recording
 from otlp_capture.capture.ring import Ring, RingConfig, RingStatus, check_ring
@@ -17,6 +22,9 @@ from otlp_capture.result import Failure, Outcome, Success
 from otlp_capture.sessions import CaptureSessionMetadata, SegmentIndex, SessionNotFound
 from otlp_capture.spool import MovedSegment, Shelved
 from otlp_capture.storage import StorageError
+
+CLOSED: Final = "the recorder is shut down"
+"""Why nothing begins any more."""
 
 SessionBeginner: TypeAlias = Callable[
     [CaptureConfig, int], Awaitable[Outcome[Recording, CaptureError]]
@@ -47,6 +55,7 @@ class Rings:
         self._clock, self._tasks, self._workers = clock, tasks, workers
         self._settings, self._spooling, self._begin = settings, spooling, begin
         self._rings: dict[str, Ring] = {}
+        self._is_closed = False
 
     def get(self, name: str) -> Ring | None:
         """Return the ring of a name."""
@@ -74,6 +83,8 @@ class Rings:
             found = await self._spooling.found_in_ring(place)
             if isinstance(found, Failure):
                 return Failure(StorageFailure(name, found.failure()))
+            if self._is_closed:
+                return Failure(SessionEnded(name, CLOSED))
             ending.keep()
         ring = Ring(
             self._clock, self._tasks, self._workers, self._settings, config, place, found.unwrap()
@@ -90,6 +101,8 @@ class Rings:
             return Failure(SessionNotFound(name))
         # Two that want one at the same time get two, one after the other.
         async with ring.publishing:
+            if self._is_closed:
+                return Failure(SessionEnded(name, CLOSED))
             segments = await ring.take_all()
             now = moment(self._clock.time_ns())
             return await self._publish(
@@ -97,9 +110,14 @@ class Rings:
             )
 
     async def close(self) -> None:
-        """Let all rings take no more; what they hold stays in the spool."""
+        """Let all rings take no more; what they hold stays in the spool.
+
+        A session that is being made of one is made first.
+        """
+        self._is_closed = True
         for ring in self._rings.values():
-            await ring.close()
+            async with ring.publishing:
+                await ring.close()
 
     async def _publish(
         self, ring: Ring, segments: list[Shelved], session_id: str

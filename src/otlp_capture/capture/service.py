@@ -30,7 +30,7 @@ from otlp_capture.capture.model import (
 from otlp_capture.capture.protocol import OtlpCaptureService, OtlpCaptureServiceTag
 from otlp_capture.capture.recording import Recording
 from otlp_capture.capture.ring import RingConfig, RingStatus
-from otlp_capture.capture.rings import Rings
+from otlp_capture.capture.rings import CLOSED, Rings
 from otlp_capture.capture.spooling import (
     NO_SPOOL,
     HeldElsewhere,
@@ -73,6 +73,9 @@ _CLOSES_WITHIN_S: Final = 60.0
 _WORKERS: Final = 4
 """Each may hold a request of the largest size several times over."""
 
+_MOST_ENDED: Final = 256
+"""How many sessions that have ended are remembered; of the others the store is asked."""
+
 _EMPTY: Final = SessionIndex(())
 
 
@@ -82,7 +85,9 @@ class _CaptureService:
     ) -> None:
         self._storage, self._clock = storage, clock
         self._tasks, self._settings = tasks, settings
-        self._spooling = Spooling(storage, settings.spool_directory, settings.spool_budget_bytes)
+        self._spooling = Spooling(
+            storage, settings.spool_directory, settings.spool_budget_bytes, clock
+        )
         self._leftovers = Leftovers(
             self._spooling,
             self._opening,
@@ -95,6 +100,7 @@ class _CaptureService:
         )
         self._workers = anyio.Semaphore(_WORKERS)
         self._recordings: dict[str, Recording] = {}
+        self._is_closed = False
         self._rings = Rings(
             clock, tasks, self._workers, settings, self._spooling, self._begin_from_ring
         )
@@ -146,6 +152,8 @@ class _CaptureService:
         self, metadata: CaptureSessionMetadata, settings: CaptureSettings
     ) -> Outcome[CaptureSessionMetadata, CaptureError]:
         session_id = metadata.session_id
+        if self._is_closed:
+            return Failure(SessionEnded(session_id, CLOSED))
         placed = await self._spooling.place(session_id)
         if isinstance(placed, Failure):
             error = placed.failure()
@@ -173,9 +181,13 @@ class _CaptureService:
                 readied = await self._ready(place)
                 if isinstance(readied, Failure):
                     return Failure(StorageFailure(session_id, readied.failure()))
+            if self._is_closed:
+                # It stands in the store, for another process to take up.
+                ending.removes = False
+                return Failure(SessionEnded(session_id, CLOSED))
             ending.keep()
-            self._recordings[session_id] = self._record(created.unwrap(), settings, place)
-        self._tasks.start_soon(self._leftovers.recover_once)
+            self._enlist(self._record(created.unwrap(), settings, place))
+        self._recover_leftovers()
         return Success(metadata)
 
     async def _announced(self, place: SpoolPlace) -> Outcome[None, StorageError]:
@@ -249,7 +261,7 @@ class _CaptureService:
             if self._live(name) is not None:
                 return Failure(SessionAlreadyActive(name, 0.0, is_held_here=True))
             started = await self._rings.start(config)
-        self._tasks.start_soon(self._leftovers.recover_once)
+        self._recover_leftovers()
         return started
 
     async def publish_ring(
@@ -293,12 +305,20 @@ class _CaptureService:
         """Settle what came; active sessions stay active, for another process to take up."""
         self._unwatch()
         try:
+            # They may be making sessions, which can be released then.
+            with anyio.move_on_after(_CLOSES_WITHIN_S / 2):
+                await self._rings.close()
+            self._is_closed = True
             async with anyio.create_task_group() as releasing:
                 for recording in self._recordings.values():
                     releasing.start_soon(recording.release)
-                releasing.start_soon(self._rings.close)
         finally:
             self._tasks.cancel_scope.cancel()
+
+    def _recover_leftovers(self) -> None:
+        """See to what others left in the spool, beside what goes on; not while this closes."""
+        if not self._is_closed:
+            self._tasks.start_soon(self._leftovers.recover_once)
 
     def _opening(self, session_id: str) -> anyio.Lock:
         """Return what keeps two openings of one session apart."""
@@ -316,6 +336,15 @@ class _CaptureService:
         if metadata.status != "active":
             return SessionEnded(session_id, metadata.end_reason or metadata.status)
         return SessionAlreadyActive(session_id, idle_ns(metadata, self._clock.time_ns()) / 1e9)
+
+    def _enlist(self, recording: Recording) -> None:
+        """Have a recording from now on, and forget the oldest of many that have ended."""
+        session_id = recording.metadata.session_id
+        self._recordings.pop(session_id, None)
+        self._recordings[session_id] = recording
+        ended = [name for name, each in self._recordings.items() if each.has_ended]
+        for name in ended[:-_MOST_ENDED]:
+            del self._recordings[name]
 
     def _record(
         self,
@@ -345,6 +374,8 @@ class _CaptureService:
         checked = check_session_id(session_id)
         if isinstance(checked, Failure):
             return checked
+        if self._is_closed:
+            return Failure(SessionEnded(session_id, CLOSED))
         placed = await self._spooling.place(session_id)
         if isinstance(placed, Failure):
             error = placed.failure()
@@ -359,7 +390,7 @@ class _CaptureService:
             taken = await self._take_up_in(session_id, place)
             if isinstance(taken, Success):
                 ending.keep()
-        self._tasks.start_soon(self._leftovers.recover_once)
+        self._recover_leftovers()
         return taken
 
     async def _take_up_in(
@@ -405,8 +436,11 @@ class _CaptureService:
             signed = await place.sign()
             if isinstance(signed, Failure):
                 return Failure(StorageFailure(session_id, signed.failure()))
-        self._recordings[session_id] = self._record(claimed.unwrap(), self._settings, place, index)
-        return Success(self._recordings[session_id])
+        if self._is_closed:
+            return Failure(SessionEnded(session_id, CLOSED))
+        recording = self._record(claimed.unwrap(), self._settings, place, index)
+        self._enlist(recording)
+        return Success(recording)
 
     async def _held_elsewhere(self, session_id: str) -> CaptureError:
         loaded = await load_session(self._storage, session_id)

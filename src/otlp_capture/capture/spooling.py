@@ -13,6 +13,7 @@ import attrs
 
 from otlp_capture.capture.errors import InvalidConfig
 from otlp_capture.capture.model import CaptureSettings, Durability, SpoolStatus
+from otlp_capture.clock import Clock
 from otlp_capture.result import Failure, Outcome, Success
 from otlp_capture.sessions import (
     LoadError,
@@ -38,6 +39,8 @@ from otlp_capture.spool import (
     ring_leftovers,
 )
 from otlp_capture.storage import S3Storage, StorageError, local_error
+
+_LOOKS_AGAIN_NS: Final = 1_000_000_000
 
 _log = logging.getLogger(__name__)
 
@@ -140,11 +143,16 @@ class Spooling:
         storage: whose spool it is.
         directory: where it is, for stores that say nothing of it.
         budget_bytes: how much it may hold.
+        clock: tells when to look again what others still hold of it.
     """
 
-    def __init__(self, storage: S3Storage, directory: Path | None, budget_bytes: int) -> None:
-        self._storage, self._directory = storage, directory
-        self.budget, self.health = SpoolBudget(budget_bytes), SpoolHealth()
+    def __init__(
+        self, storage: S3Storage, directory: Path | None, budget_bytes: int, clock: Clock
+    ) -> None:
+        self._storage, self._directory, self._clock = storage, directory, clock
+        self.budget, self.health = SpoolBudget(budget_bytes, self._look_again), SpoolHealth()
+        self._of_others: dict[str, int] = {}
+        self._looked_at_ns = clock.monotonic_ns()
         self._opening = anyio.Lock()
         self._opened: Outcome[SpoolFolder | None, StorageError] | None = None
 
@@ -163,8 +171,27 @@ class Spooling:
         opened = open_spool(self._storage, self._directory)
         spool = opened.value_or(None)
         if spool is not None:
-            self.budget.used_bytes += spool.size_bytes()
+            self._of_others = {name: spool.size_bytes(name) for name in spool.session_ids()}
+            self.budget.used_bytes += sum(self._of_others.values())
         return opened
+
+    def _look_again(self) -> None:
+        """Give back what others have published of what they held, from time to time."""
+        spool = None if self._opened is None else self._opened.value_or(None)
+        now_ns = self._clock.monotonic_ns()
+        if spool is None or now_ns - self._looked_at_ns < _LOOKS_AGAIN_NS:
+            return
+        self._looked_at_ns = now_ns
+        for name in tuple(self._of_others):
+            self._look_at(spool, name)
+
+    def _look_at(self, spool: SpoolFolder, name: str) -> None:
+        """Give back what is no more in a folder; what came there since is not ours to count."""
+        counted = self._of_others.pop(name)
+        left = min(counted, spool.size_bytes(name))
+        self.budget.give_back(counted - left)
+        if left:
+            self._of_others[name] = left
 
     def status(self, now_ns: int) -> SpoolStatus:
         """Return how the spool stands at a monotonic time, in nanoseconds."""
@@ -189,7 +216,16 @@ class Spooling:
             HeldElsewhere: another process has it.
             StorageError: the file system refused.
         """
-        return await self._place(session_id, SpoolFolder.claim)
+        placed = await self._place(session_id, SpoolFolder.claim)
+        if isinstance(placed, Success) and (place := placed.unwrap()) is not None:
+            self._take_over(place.spool, session_id)
+        return placed
+
+    def _take_over(self, spool: SpoolFolder, session_id: str) -> None:
+        """Keep account from now on of what is in a folder that is ours now."""
+        if session_id in self._of_others:
+            self._look_at(spool, session_id)
+            self._of_others.pop(session_id, None)
 
     async def place_of_ring(
         self, name: str

@@ -61,11 +61,10 @@ class SpoolFolder:
             return []
         return [name for name in names if isinstance(check_session_id(name), Success)]
 
-    def size_bytes(self) -> int:
-        """Return how much waits in the folders of all sessions."""
+    def size_bytes(self, session_id: str) -> int:
+        """Return how much waits in the folder of a session."""
         return sum(
-            entry.stat(follow_symlinks=False).st_size
-            for session_id in self.session_ids()
+            _size_bytes(entry)
             for entry in _entries(self.segments / session_id)
             if entry.name != OWNER
         )
@@ -131,6 +130,13 @@ def default_directory() -> Path:
     state = os.environ.get("XDG_STATE_HOME")
     base = Path(state) if state and os.path.isabs(state) else Path.home() / ".local" / "state"  # noqa: PTH117 - a text may be no path
     return base / "otlp-capture" / "spool"
+
+
+def _size_bytes(entry: "os.DirEntry[str]") -> int:
+    try:
+        return entry.stat(follow_symlinks=False).st_size
+    except FileNotFoundError:
+        return 0  # its owner has published it meanwhile
 
 
 def _entries(folder: Path) -> Iterator["os.DirEntry[str]"]:

@@ -177,6 +177,7 @@ class MovedSegment:
         self._descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._cut_off()
             path.rename(self._path)
             try:
                 sync_folder(claim.folder)
@@ -188,6 +189,12 @@ class MovedSegment:
         except BaseException:
             self.close()
             raise
+
+    def _cut_off(self) -> None:
+        """Cut off what was not acknowledged, where that could not be done when it was sealed."""
+        if os.fstat(self._descriptor).st_size > self.size_bytes:
+            os.ftruncate(self._descriptor, self.size_bytes)
+            os.fsync(self._descriptor)
 
     async def publish(self, storage: S3Storage) -> Outcome[StoredObject, StorageError]:
         """Rename the file into the store, or store and remove it."""

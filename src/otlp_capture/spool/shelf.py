@@ -3,6 +3,7 @@
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -65,7 +66,7 @@ class Shelf(SpoolBudget):
         super().__init__(limit_bytes)
         self._claim, self._tasks, self._clock = claim, tasks, clock
         self._keep_ns, self._expired = round(keep_s * 1e9), expired
-        self._shelved = deque[Shelved]()
+        self._shelved, self._leaving = deque[Shelved](), set[Path]()
         self._filled = anyio.Event()
         tasks.start_soon(self._keep_time)
 
@@ -101,8 +102,10 @@ class Shelf(SpoolBudget):
         return taken
 
     async def hurry(self) -> Outcome[None, StorageError]:
-        """Do nothing: what is kept is not on its way anywhere."""
+        """Wait until what has expired is removed, so that no later ring finds it."""
         await anyio.lowlevel.checkpoint()
+        while self._leaving:
+            await self._remove(next(iter(self._leaving)))
         return Success(None)
 
     def close(self) -> None:
@@ -126,10 +129,13 @@ class Shelf(SpoolBudget):
     def _drop(self, shelved: Shelved) -> None:
         self.give_back(shelved.index.size_bytes)
         self._expired(shelved.index)
+        self._leaving.add(shelved.path)
         self._tasks.start_soon(self._remove, shelved.path)
 
     async def _remove(self, path: Path) -> None:
         try:
-            await anyio.to_thread.run_sync(path.unlink)
+            # It may be tried twice at a time, here and while the ring is closed.
+            await anyio.to_thread.run_sync(partial(path.unlink, missing_ok=True))
         except OSError as error:
             _log.warning("%s could not be removed from a ring: %s", path.name, error)
+        self._leaving.discard(path)

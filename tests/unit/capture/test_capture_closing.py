@@ -1,5 +1,6 @@
 """Cancelled callers, and services that close or crash."""
 
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -9,6 +10,7 @@ import pytest
 from returns.result import Failure, Success
 
 from otlp_capture.capture import (
+    CaptureSettings,
     CompressionFailure,
     InvalidConfig,
     OtlpCaptureService,
@@ -175,3 +177,85 @@ class TestErrors:
         assert all(isinstance(error, Fault) for error in errors)
         assert all(10 < len(error.message) < 400 for error in errors)
         assert [error.retryable for error in errors] == [False] * 6 + [True] * 2
+
+
+class TestWhatIsUnderWayAtTheEnd:
+    @pytest.fixture
+    def spooled(self, tmp_path: Path) -> CaptureSettings:
+        return CaptureSettings(spool_directory=tmp_path, linger_s=0.0)
+
+    async def test_a_session_that_is_being_started_is_left_for_another_process(
+        self,
+        storage: FaultyStorage,
+        clock: VirtualClock,
+        spooled: CaptureSettings,
+        background: Background,
+    ) -> None:
+        async with opened_capture(storage, clock, spooled) as capture:
+            gate = storage.hold("metadata")
+            started = background.start(lambda: capture.start_capture(CONFIG))
+            await settled()
+        gate.set()
+        await settled()
+        async with opened_capture(storage, clock, spooled) as capture:
+            taken = await capture.resume_capture("s")
+            or_raise(await capture.capture_otlp_data("s", LOGS, "logs"))
+            stopped = or_raise(await capture.stop_capture("s"))
+
+        assert started == [Failure(SessionEnded("s", "the recorder is shut down"))]
+        assert or_raise(taken).status == "active"
+        assert stopped.captured_logs == 1
+
+    async def test_a_session_that_is_being_taken_up_is_left_for_another_process(
+        self,
+        storage: FaultyStorage,
+        clock: VirtualClock,
+        spooled: CaptureSettings,
+        background: Background,
+    ) -> None:
+        async with opened_capture(storage, clock, spooled) as capture:
+            or_raise(await capture.start_capture(CONFIG))
+            or_raise(await capture.capture_otlp_data("s", LOGS, "logs"))
+        async with opened_capture(storage, clock, spooled) as capture:
+            gate = storage.hold("metadata")
+            resumed = background.start(lambda: capture.resume_capture("s"))
+            await settled()
+        gate.set()
+        await settled()
+        async with opened_capture(storage, clock, spooled) as capture:
+            or_raise(await capture.resume_capture("s"))
+            stopped = or_raise(await capture.stop_capture("s"))
+
+        assert resumed == [Failure(SessionEnded("s", "the recorder is shut down"))]
+        assert stopped.captured_logs == 1
+
+    async def test_afterwards_nothing_is_begun(
+        self, storage: FaultyStorage, clock: VirtualClock, spooled: CaptureSettings
+    ) -> None:
+        async with opened_capture(storage, clock, spooled) as capture:
+            pass
+        started = await capture.start_capture(CONFIG)
+        resumed = await capture.resume_capture("s")
+
+        assert started == resumed == Failure(SessionEnded("s", "the recorder is shut down"))
+        assert storage.written == []
+
+
+async def test_of_very_many_sessions_that_have_ended_the_last_are_remembered(
+    storage: FaultyStorage, clock: VirtualClock
+) -> None:
+    async with opened_capture(storage, clock) as capture:
+        for number in range(270):
+            config = attrs.evolve(CONFIG, session_id=f"s{number}")
+            or_raise(await capture.start_capture(config))
+            or_raise(await capture.stop_capture(f"s{number}"))
+        storage.read.clear()
+        first = await capture.capture_otlp_data("s0", LOGS, "logs")
+        reads = len(storage.read)
+        last = await capture.capture_otlp_data("s269", LOGS, "logs")
+        status = or_raise(await capture.get_capture_status("s0"))
+
+    assert first == Failure(SessionEnded("s0", "stopped"))
+    assert last == Failure(SessionEnded("s269", "stopped"))
+    assert reads == len(storage.read) - 1 == 1
+    assert status.status == "completed"

@@ -394,3 +394,35 @@ async def test_two_services_of_a_machine_do_not_record_one_session(
             starting.start_soon(start, other)
 
         assert sorted(isinstance(each, Success) for each in started) == [False, True]
+
+
+async def test_room_that_another_process_gives_back_can_be_used(
+    storage: FaultyStorage, clock: VirtualClock, spooled: CaptureSettings
+) -> None:
+    """What it held is looked at again where there is no room, at most once a second."""
+    little = attrs.evolve(spooled, spool_budget_bytes=2_000)
+    body = numbered(1)
+    async with opened_capture(storage, clock, spooled) as other:
+        or_raise(await other.start_capture(CONFIG))
+        for _ in range(10):
+            or_raise(await other.capture_otlp_data("s", body, "logs"))
+        config = attrs.evolve(CONFIG, session_id="t")
+        async with opened_capture(storage, clock, little) as capture:
+            or_raise(await capture.start_capture(config))
+            used = capture.get_spool_status().used_bytes
+            outcomes = [await capture.capture_otlp_data("t", body, "logs") for _ in range(15)]
+            or_raise(await other.stop_capture("s"))
+            too_soon = await capture.capture_otlp_data("t", body, "logs")
+            await clock.advance(1)
+            later = await capture.capture_otlp_data("t", body, "logs")
+            left = capture.get_spool_status().used_bytes
+            or_raise(await capture.stop_capture("t"))
+            at_the_end = capture.get_spool_status().used_bytes
+
+    size = used // 10
+    kept = sum(isinstance(outcome, Success) for outcome in outcomes)
+    assert 0 < kept == (2_000 - used) // size < 15
+    assert isinstance(too_soon, Failure)
+    assert isinstance(later, Success)
+    assert left == size * (kept + 1)
+    assert at_the_end == 0

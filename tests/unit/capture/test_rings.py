@@ -1,5 +1,6 @@
 """Rings: the last minutes, and the sessions that are made of them."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,13 @@ from otlp_capture.capture import (
     OtlpCaptureService,
     RingConfig,
     SessionAlreadyActive,
+    SessionEnded,
     SignalNotEnabled,
     StorageFailure,
 )
 from otlp_capture.result import or_raise
 from otlp_capture.sessions import SessionAlreadyExists, SessionNotFound
-from tests.captures import crashing_capture, held, opened_capture, recounted
+from tests.captures import Background, crashing_capture, held, opened_capture, recounted
 from tests.clocks import START, VirtualClock, settled
 from tests.faulty_storage import FaultyStorage
 from tests.sessions import opened_memory
@@ -48,6 +50,16 @@ def numbered(number: int) -> bytes:
 
 async def send(capture: OtlpCaptureService, number: int, name: str = "r") -> Any:
     return await capture.capture_otlp_data(name, numbered(number), "logs")
+
+
+async def open_later(gate: anyio.Event) -> None:
+    await settled()
+    gate.set()
+
+
+def files_below(spooled: CaptureSettings) -> list[Path]:
+    assert spooled.spool_directory is not None
+    return [path for path in spooled.spool_directory.rglob("*.otlp.gz") if path.is_file()]
 
 
 async def numbers_in(storage: Any, session_id: str) -> list[int]:
@@ -356,6 +368,39 @@ class TestCutShort:
             or_raise(await capture.publish_ring("r", "second"))
 
         assert await numbers_in(storage, "second") == [1]
+
+    async def test_a_session_that_is_being_made_is_made_before_the_end(
+        self,
+        storage: FaultyStorage,
+        clock: VirtualClock,
+        spooled: CaptureSettings,
+        background: Background,
+    ) -> None:
+        async with opened_capture(storage, clock, spooled) as capture:
+            or_raise(await capture.start_ring(RING))
+            or_raise(await send(capture, 1))
+            gate = storage.hold("metadata")
+            made = background.start(lambda: capture.publish_ring("r", "first"))
+            await settled()
+            background.start(partial(open_later, gate))
+
+        assert or_raise(made[0]).captured_logs == 1
+        assert await numbers_in(storage, "first") == [1]
+        assert files_below(spooled) == []
+
+    async def test_after_the_end_nothing_is_made_of_it(
+        self, storage: FaultyStorage, clock: VirtualClock, spooled: CaptureSettings
+    ) -> None:
+        async with opened_capture(storage, clock, spooled) as capture:
+            or_raise(await capture.start_ring(RING))
+            or_raise(await send(capture, 1))
+        published = await capture.publish_ring("r", "late")
+        other = attrs.evolve(RING, session=attrs.evolve(RING.session, session_id="q"))
+        started = await capture.start_ring(other)
+
+        assert published == Failure(SessionEnded("r", "the recorder is shut down"))
+        assert started == Failure(SessionEnded("q", "the recorder is shut down"))
+        assert len(files_below(spooled)) == 1
 
     async def test_what_was_moved_is_the_sessions_and_the_rest_stays(
         self,
