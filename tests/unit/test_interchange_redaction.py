@@ -81,7 +81,7 @@ async def test_what_cannot_be_redacted_is_not_imported(tmp_path: Path) -> None:
     grown = with_attributes("logs", *((f"a{number}", "x" * 60_000) for number in range(3)))
     uses = redactor(GROWING)
     left: list[LeftOut] = []
-    requests = [("logs", plain), ("logs", grown)]
+    requests: list[tuple[Signal, bytes]] = [("logs", plain), ("logs", grown)]
     async with opened_memory() as storage:
         failed = await imported(storage, tmp_path, *requests, redactor=uses)
         left_over = [each async for each in storage.list_objects("")]

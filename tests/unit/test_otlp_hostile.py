@@ -9,6 +9,7 @@ from returns.result import Failure, Success
 
 from otlp_capture import otlp
 from otlp_capture.otlp import Encoding, InvalidRequest, Limits, RequestTooLarge
+from tests.memory import mebibytes_for
 from tests.strategies import any_value_bytes, length_delimited
 
 MIB = 1024 * 1024
@@ -89,6 +90,28 @@ class TestMemory:
         assert name == "RequestTooLarge"
         assert mebibytes < 10
         assert seconds < 20
+
+    def test_large_json_that_is_read_slowly_is_read_one_by_one(self) -> None:
+        """A key that occurs twice is one that only the slow road reads."""
+        before = """
+from threading import Thread
+from otlp_capture import otlp
+record = b'{"body":{"stringValue":"x"},"traceId":"","traceId":""}'
+body = b'{"resourceLogs":[{"scopeLogs":[{"logRecords":[' + b",".join([record] * 40_000) + b"]}]}]}"
+def decode():
+    assert len(otlp.decode(body, "logs", "json").unwrap()) > 0
+otlp.decode(body[:100], "logs", "json")
+"""
+        at_once = """
+threads = [Thread(target=decode) for _ in range(4)]
+for each in threads: each.start()
+for each in threads: each.join()
+"""
+
+        one, four = (mebibytes_for(measured, before=before) for measured in ("decode()", at_once))
+
+        assert one > 10
+        assert four < 2 * one
 
     @pytest.mark.parametrize(
         ("body", "most"),

@@ -55,7 +55,7 @@ class Rings:
         self._clock, self._tasks, self._workers = clock, tasks, workers
         self._settings, self._spooling, self._begin = settings, spooling, begin
         self._rings: dict[str, Ring] = {}
-        self._is_closed = False
+        self._closed = anyio.Event()
 
     def get(self, name: str) -> Ring | None:
         """Return the ring of a name."""
@@ -83,7 +83,7 @@ class Rings:
             found = await self._spooling.found_in_ring(place)
             if isinstance(found, Failure):
                 return Failure(StorageFailure(name, found.failure()))
-            if self._is_closed:
+            if self._closed.is_set():
                 return Failure(SessionEnded(name, CLOSED))
             ending.keep()
         ring = Ring(
@@ -101,7 +101,7 @@ class Rings:
             return Failure(SessionNotFound(name))
         # Two that want one at the same time get two, one after the other.
         async with ring.publishing:
-            if self._is_closed:
+            if self._closed.is_set():
                 return Failure(SessionEnded(name, CLOSED))
             segments = await ring.take_all()
             now = moment(self._clock.time_ns())
@@ -114,7 +114,7 @@ class Rings:
 
         A session that is being made of one is made first.
         """
-        self._is_closed = True
+        self._closed.set()
         for ring in self._rings.values():
             async with ring.publishing:
                 await ring.close()

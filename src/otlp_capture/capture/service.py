@@ -100,7 +100,7 @@ class _CaptureService:
         )
         self._workers = anyio.Semaphore(_WORKERS)
         self._recordings: dict[str, Recording] = {}
-        self._is_closed = False
+        self._closed = anyio.Event()
         self._rings = Rings(
             clock, tasks, self._workers, settings, self._spooling, self._begin_from_ring
         )
@@ -152,7 +152,7 @@ class _CaptureService:
         self, metadata: CaptureSessionMetadata, settings: CaptureSettings
     ) -> Outcome[CaptureSessionMetadata, CaptureError]:
         session_id = metadata.session_id
-        if self._is_closed:
+        if self._closed.is_set():
             return Failure(SessionEnded(session_id, CLOSED))
         placed = await self._spooling.place(session_id)
         if isinstance(placed, Failure):
@@ -181,7 +181,7 @@ class _CaptureService:
                 readied = await self._ready(place)
                 if isinstance(readied, Failure):
                     return Failure(StorageFailure(session_id, readied.failure()))
-            if self._is_closed:
+            if self._closed.is_set():
                 # It stands in the store, for another process to take up.
                 ending.removes = False
                 return Failure(SessionEnded(session_id, CLOSED))
@@ -308,7 +308,7 @@ class _CaptureService:
             # They may be making sessions, which can be released then.
             with anyio.move_on_after(_CLOSES_WITHIN_S / 2):
                 await self._rings.close()
-            self._is_closed = True
+            self._closed.set()
             async with anyio.create_task_group() as releasing:
                 for recording in self._recordings.values():
                     releasing.start_soon(recording.release)
@@ -317,7 +317,7 @@ class _CaptureService:
 
     def _recover_leftovers(self) -> None:
         """See to what others left in the spool, beside what goes on; not while this closes."""
-        if not self._is_closed:
+        if not self._closed.is_set():
             self._tasks.start_soon(self._leftovers.recover_once)
 
     def _opening(self, session_id: str) -> anyio.Lock:
@@ -374,7 +374,7 @@ class _CaptureService:
         checked = check_session_id(session_id)
         if isinstance(checked, Failure):
             return checked
-        if self._is_closed:
+        if self._closed.is_set():
             return Failure(SessionEnded(session_id, CLOSED))
         placed = await self._spooling.place(session_id)
         if isinstance(placed, Failure):
@@ -436,7 +436,7 @@ class _CaptureService:
             signed = await place.sign()
             if isinstance(signed, Failure):
                 return Failure(StorageFailure(session_id, signed.failure()))
-        if self._is_closed:
+        if self._closed.is_set():
             return Failure(SessionEnded(session_id, CLOSED))
         recording = self._record(claimed.unwrap(), self._settings, place, index)
         self._enlist(recording)

@@ -1,7 +1,9 @@
 """OTLP/JSON to protobuf messages, by the descriptors."""
 
 from collections.abc import Mapping
-from typing import Any
+from contextlib import nullcontext
+from threading import Lock
+from typing import Any, Final
 
 import attrs
 
@@ -23,20 +25,27 @@ from otlp_capture.otlp.tables import Field, MessageTable
 from otlp_capture.otlp.wire import check_element_count
 from otlp_capture.result import Failure, Outcome, Success
 
+_LARGE_BYTES: Final = 1 << 20
+_one_large: Final = Lock()
+"""A parsed document takes ten times its size and more, and threads would not make it faster."""
+
 
 def decode_by_parsing(
     body: bytes, signal: Signal, dialect: Dialect, limits: Limits
 ) -> Outcome[bytes, InvalidRequest | RequestTooLarge]:
     """Turn OTLP/JSON into a protobuf request, through a parsed document and messages.
 
+    Of large ones one is worked on at a time.
+
     Fails with:
         RequestTooLarge: more bytes or elements, in either encoding, than *limits* allow.
         InvalidRequest: no JSON object, or a value that does not fit its field.
     """
-    parsed = parse_text(body, dialect, limits)
-    if isinstance(parsed, Failure):
-        return parsed
-    return request_from_json(parsed.unwrap(), signal, dialect, limits)
+    with _one_large if len(body) > _LARGE_BYTES else nullcontext():
+        parsed = parse_text(body, dialect, limits)
+        if isinstance(parsed, Failure):
+            return parsed
+        return request_from_json(parsed.unwrap(), signal, dialect, limits)
 
 
 def parse_text(
