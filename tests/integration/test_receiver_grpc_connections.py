@@ -8,6 +8,7 @@ import socket
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack
+from typing import Any
 
 import anyio
 import pytest
@@ -143,9 +144,12 @@ class TestMalformed:
         """Let tasks of gRPC end by an exception that nobody looks at, and say by which."""
         loop, died = asyncio.get_running_loop(), list[str]()
         handler = loop.get_exception_handler()
-        loop.set_exception_handler(
-            lambda _, context: died.append(type(context.get("exception")).__name__)
-        )
+
+        def hear(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+            died.append(type(context.get("exception")).__name__)
+            loop.default_exception_handler(context)
+
+        loop.set_exception_handler(hear)
         yield died
         gc.collect()
         loop.set_exception_handler(handler)
@@ -153,6 +157,7 @@ class TestMalformed:
     async def test_a_server_that_a_path_has_ended_is_begun_again(
         self, caplog: pytest.LogCaptureFixture, died_unheard: list[str]
     ) -> None:
+        """The log has one line of it, and nothing of the path; each time is counted."""
         async with taking() as (opened, calls):
             for _ in range(3):
                 async with await anyio.connect_tcp("127.0.0.1", opened.grpc_port) as stream:
@@ -164,9 +169,14 @@ class TestMalformed:
                         await anyio.lowlevel.checkpoint()
                         answer = await calls.export("traces", REQUESTS["traces"], timeout=1.0)
 
-        assert caplog.text.count("gRPC ended its server") == 1
+            await until(lambda: opened.tally.refused["PathUnreadable"] == 3)
         gc.collect()
+
         assert set(died_unheard) <= {"UnicodeDecodeError"}
+        assert [record.getMessage() for record in caplog.records] == [
+            "gRPC ended its server over a request (UnicodeDecodeError); it is begun again"
+        ]
+        assert "Traceback" not in caplog.text
 
     async def test_metadata_that_cannot_be_read_are_not_in_the_log(
         self, caplog: pytest.LogCaptureFixture

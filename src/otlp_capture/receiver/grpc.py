@@ -53,6 +53,7 @@ async def listen_grpc(
     import grpc.aio  # noqa: PLC0415 - loaded where it is used
 
     from otlp_capture.receiver.grpc_tending import (  # noqa: PLC0415 - for what runs
+        PATH_UNREADABLE,
         Tended,
         keep_quiet_about_what_clients_send,
     )
@@ -77,7 +78,9 @@ async def listen_grpc(
         reason = "gRPC does not get it"
         return Failure(CannotListen(settings.host, settings.port, reason))
     await server.start()
-    tended = Tended(server, lambda: open_server(port)[0])
+    tended = Tended(
+        server, lambda: open_server(port)[0], lambda: intake.lose(PATH_UNREADABLE, "grpc")
+    )
 
     async def close() -> None:
         server = await tended.leave()

@@ -14,8 +14,12 @@ _log = logging.getLogger(__name__)
 
 _LOOKS_AFTER_S: Final = 0.1
 _PATIENCE_S: Final = 5.0
-_GRPC_LOGGER: Final = "grpc._cython.cygrpc"
+_LOGGERS: Final = ("grpc._cython.cygrpc", "asyncio")
 _SAYS_WHAT_CAME: Final = "Invalid encoding"
+_OF_GRPC: Final = "_cygrpc"
+
+PATH_UNREADABLE: Final = "PathUnreadable"
+"""Under which a call is counted whose method has a name that is no UTF-8."""
 
 
 class Tended:
@@ -24,10 +28,13 @@ class Tended:
     Args:
         server: one that has started.
         open_again: opens another at the same address, which starts when that is free.
+        ended: told of each time that a client has ended the server.
     """
 
-    def __init__(self, server: Any, open_again: Callable[[], Any]) -> None:
-        self._server, self._open_again = server, open_again
+    def __init__(
+        self, server: Any, open_again: Callable[[], Any], ended: Callable[[], object]
+    ) -> None:
+        self._server, self._open_again, self._ended = server, open_again, ended
         self._tending = asyncio.create_task(self._tend())
         self._has_told = False
 
@@ -43,6 +50,7 @@ class Tended:
             try:
                 await self._server.wait_for_termination(_LOOKS_AFTER_S)
             except Exception as error:  # noqa: BLE001 - whatever ended gRPC's loop
+                self._ended()
                 await self._begin_again(type(error).__name__)
 
     async def _begin_again(self, reason: str) -> None:
@@ -66,11 +74,24 @@ class Tended:
 
 class _Quiet(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
-        return not str(record.msg).startswith(_SAYS_WHAT_CAME)
+        if str(record.msg).startswith(_SAYS_WHAT_CAME):
+            return False
+        # That a path could not be read gRPC says itself, and asyncio of gRPC's task.
+        error = record.exc_info[1] if record.exc_info else None
+        is_unread = isinstance(record.msg, UnicodeDecodeError)
+        return not is_unread and not (isinstance(error, UnicodeDecodeError) and _is_of_grpc(error))
+
+
+def _is_of_grpc(error: BaseException) -> bool:
+    """Tell whether an error was raised in gRPC's own code."""
+    trace, name = error.__traceback__, ""
+    while trace is not None:
+        trace, name = trace.tb_next, trace.tb_frame.f_code.co_filename
+    return _OF_GRPC in name
 
 
 def keep_quiet_about_what_clients_send() -> None:
-    """Keep gRPC from logging metadata that it cannot read: they may be credentials."""
-    logger = logging.getLogger(_GRPC_LOGGER)
-    if not any(isinstance(each, _Quiet) for each in logger.filters):
-        logger.addFilter(_Quiet())
+    """Keep metadata and paths that gRPC cannot read out of the log: they may be credentials."""
+    for logger in map(logging.getLogger, _LOGGERS):
+        if not any(isinstance(each, _Quiet) for each in logger.filters):
+            logger.addFilter(_Quiet())
