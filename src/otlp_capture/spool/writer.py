@@ -26,6 +26,8 @@ _log = logging.getLogger(__name__)
 DEFAULT_PUBLISH_AFTER_S: Final = 30.0
 DEFAULT_PUBLISH_BYTES: Final = 16 << 20
 
+_TELLS_AFTER_NS: Final = 60_000_000_000
+
 _NAME: Final = "the spool"
 
 
@@ -80,6 +82,7 @@ class SpoolWriter:
         self._ages = deque[tuple[int, SpoolSegment]]()
         self._due: set[SpoolSegment] = set()
         self._is_closed = self._is_over = False
+        self._silent_until_ns = clock.monotonic_ns()
         self._background = anyio.CancelScope()
         tasks.start_soon(self._run)
         self.unsettled_bytes = 0
@@ -229,8 +232,15 @@ class SpoolWriter:
                 self._ages.append((self._clock.monotonic_ns() + self._seal_after_ns, segment))
             return Success(segment.append(frames))
         except OSError as error:
-            _log.error("A request is refused: %s", error)
+            self._tell_of(error)
             return Failure(local_error(error, _NAME, "a segment"))
+
+    def _tell_of(self, error: OSError) -> None:
+        """Let the log tell of a fault, once a minute: each request may meet it."""
+        now_ns = self._clock.monotonic_ns()
+        if now_ns >= self._silent_until_ns:
+            _log.error("Requests are refused: %s", error)
+            self._silent_until_ns = now_ns + _TELLS_AFTER_NS
 
     async def _keep_time(self) -> None:
         """See to it that segments end at their age."""

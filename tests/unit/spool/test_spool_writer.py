@@ -151,6 +151,22 @@ class TestAcknowledging:
 
 
 class TestADiskThatFails:
+    async def test_it_is_told_once_a_minute(
+        self,
+        storage: FaultyStorage,
+        clock: VirtualClock,
+        tmp_path: Path,
+        calls: SystemCalls,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        async with writing(storage, tmp_path, clock) as at_work:
+            for wait_s in (0, 0, 59, 1, 0):
+                await clock.advance(wait_s)
+                calls.fail("writev", FULL)
+                assert isinstance(await at_work.writer.append(new_frame(1)), Failure)
+
+        assert caplog.text.count("No space left on device") == 2
+
     @pytest.mark.parametrize("name", ["writev", "fdatasync"])
     @pytest.mark.parametrize("number", [FULL, BROKEN])
     async def test_what_it_did_not_take_is_refused_and_gone(
