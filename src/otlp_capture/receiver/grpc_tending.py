@@ -7,6 +7,7 @@ ends its server, whoever sends it. Source: grpcio, src/python/grpcio/grpc/_cytho
 import asyncio
 import contextlib
 import logging
+import traceback
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -84,10 +85,8 @@ class _Quiet(logging.Filter):
 
 def _is_of_grpc(error: BaseException) -> bool:
     """Tell whether an error was raised in gRPC's own code."""
-    trace, name = error.__traceback__, ""
-    while trace is not None:
-        trace, name = trace.tb_next, trace.tb_frame.f_code.co_filename
-    return _OF_GRPC in name
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return bool(frames) and _OF_GRPC in frames[-1].f_code.co_filename
 
 
 def keep_quiet_about_what_clients_send() -> None:
