@@ -130,6 +130,10 @@ class TestReport:
                     "changed": 0,
                 },
             ],
+            "byField": [
+                {"signal": "traces", "service": "cart", "field": "spans.name", "changed": 1}
+            ],
+            "active": [],
             "differences": [
                 {
                     "kind": "duplicated",

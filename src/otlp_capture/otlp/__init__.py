@@ -4,12 +4,21 @@ A request is protobuf bytes. `decode` makes one of what a client sent, `scan` re
 `shift_timestamps` moves it in time, `remap_ids` gives it other ids, `select_services` and
 `select_traces` leave some of it out, `redact` takes out what must not be stored, `encode` writes
 it, and `canonical_records` prepares it for comparison.
+`shift_timestamps` moves it in time, `remap_ids` gives it other ids, `select_services` leaves some
+of it out, `redact` takes out what must not be stored, `apply_edits` changes it as is declared,
+`encode` writes it, and `canonical_records` prepares it for comparison.
 """
 
 from otlp_capture.otlp.codec import decode as decode
 from otlp_capture.otlp.codec import encode as encode
 from otlp_capture.otlp.describe import describe as describe
 from otlp_capture.otlp.describe import first_difference as first_difference
+from otlp_capture.otlp.edit import DropAttribute as DropAttribute
+from otlp_capture.otlp.edit import Edit as Edit
+from otlp_capture.otlp.edit import RenameAttribute as RenameAttribute
+from otlp_capture.otlp.edit import SetAttribute as SetAttribute
+from otlp_capture.otlp.edit import SetText as SetText
+from otlp_capture.otlp.edit import apply_edits as apply_edits
 from otlp_capture.otlp.errors import FramingError as FramingError
 from otlp_capture.otlp.errors import InvalidRequest as InvalidRequest
 from otlp_capture.otlp.errors import InvalidResponse as InvalidResponse
@@ -75,6 +84,8 @@ __all__ = [
     "CanonicalRequest",
     "ChosenRecords",
     "Dialect",
+    "DropAttribute",
+    "Edit",
     "Encoding",
     "FramingError",
     "IdMapping",
@@ -87,15 +98,19 @@ __all__ = [
     "Redacted",
     "RedactionAction",
     "RedactionPolicy",
+    "RenameAttribute",
     "RequestFacts",
     "RequestTooLarge",
     "RpcStatus",
+    "SetAttribute",
+    "SetText",
     "Signal",
     "SpanLinks",
     "Ties",
     "TimestampOutOfRange",
     "TraceChoice",
     "ValueKind",
+    "apply_edits",
     "canonical_records",
     "count_records",
     "decode",

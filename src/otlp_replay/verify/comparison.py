@@ -22,16 +22,24 @@ class ShiftFound:
         ns: the one shift of everything; None where requests were moved differently.
         min_ns: the smallest shift.
         max_ns: the largest shift.
+        by_loop: of a session that was declared to be sent in loops, the shift of each; else empty.
     """
 
     mode: ShiftMode
     ns: int | None
     min_ns: int
     max_ns: int
+    by_loop: tuple[int, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON values."""
-        return {"mode": self.mode, "ns": self.ns, "minNs": self.min_ns, "maxNs": self.max_ns}
+        found: dict[str, Any] = {
+            "mode": self.mode,
+            "ns": self.ns,
+            "minNs": self.min_ns,
+            "maxNs": self.max_ns,
+        }
+        return {**found, "byLoop": list(self.by_loop)} if self.by_loop else found
 
 
 @attrs.frozen(kw_only=True)
@@ -127,6 +135,33 @@ def _written(value: Any) -> str:
 
 
 @attrs.frozen(kw_only=True)
+class FieldCounts:
+    """How many changed records of one signal of one service differ first in one field.
+
+    Attributes:
+        signal: which signal.
+        service: the `service.name`.
+        field: the field, as in `FieldDifference.path`; `""` where only the encoding differs; None
+            for those beyond the first ten thousand, whose fields were not looked up.
+        changed: how many records.
+    """
+
+    signal: Signal
+    service: str
+    field: str | None
+    changed: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return {
+            "signal": self.signal,
+            "service": self.service,
+            "field": self.field,
+            "changed": self.changed,
+        }
+
+
+@attrs.frozen(kw_only=True)
 class Difference:
     """One record that differs, as an example.
 
@@ -192,6 +227,8 @@ class Comparison:
         shift: how much later B is.
         by_service: the counts by signal and service, also of services without a difference.
         differences: the first examples of each kind, in the order of arrival.
+        by_field: the changed records by the field that differs, the most frequent first.
+        active: the sessions that were still recorded: they were compared as they stood.
     """
 
     missing: int
@@ -205,6 +242,8 @@ class Comparison:
     shift: ShiftFound
     by_service: tuple[ServiceCounts, ...]
     differences: tuple[Difference, ...]
+    by_field: tuple[FieldCounts, ...] = ()
+    active: tuple[str, ...] = ()
 
     @property
     def equal(self) -> bool:
@@ -225,5 +264,7 @@ class Comparison:
             "requestsA": self.requests_a,
             "requestsB": self.requests_b,
             "byService": [row.to_json() for row in self.by_service],
+            "byField": [row.to_json() for row in self.by_field],
+            "active": list(self.active),
             "differences": [difference.to_json() for difference in self.differences],
         }

@@ -1,20 +1,25 @@
-"""Examples of differences, read back from the two recordings and said for people."""
+"""Differing records read back from the two recordings, and said for people."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypeAlias
+from collections import Counter, OrderedDict
+from collections.abc import Mapping
+from typing import Any, Final, TypeAlias
 
 import anyio.to_thread
 import attrs
 
-from otlp_capture.otlp import canonical_records, describe, first_difference
+from otlp_capture.otlp import SIGNALS, Signal, canonical_records, describe, first_difference
 from otlp_capture.result import Failure, Outcome, Success
-from otlp_capture.sessions import RequestReader, SegmentCorrupted, StoredRequest
-from otlp_replay.errors import ReplayError, as_replay_error
-from otlp_replay.verify.comparison import Difference, FieldDifference, Place
+from otlp_capture.sessions import SegmentCorrupted, StoredRequest
+from otlp_replay.errors import ReplayError
+from otlp_replay.verify.comparison import Difference, FieldCounts, FieldDifference, Place
+from otlp_replay.verify.contents import Contents
 from otlp_replay.verify.matching import RowDifference
-from otlp_replay.verify.reading import content_damage
-from otlp_replay.verify.recording import Recording
+from otlp_replay.verify.reading import Source, content_damage
+from otlp_replay.verify.rows import Row
 from otlp_replay.verify.summaries import shown_apart, summarize
+from otlp_replay.verify.tally import Tally
+
+_KEPT_BYTES: Final = 4 << 20
 
 Levels: TypeAlias = Mapping[str, Any]
 
@@ -28,85 +33,152 @@ class _Seen:
 
 
 @attrs.frozen
-class Source:
-    """A recording, and what reads it."""
+class _Opened:
+    """A request whose records are known by their paths."""
 
-    recording: Recording
-    reader: RequestReader
+    stored: StoredRequest
+    request: bytes
+    paths: tuple[str, ...]
+
+
+class Witness:
+    """Reads the records of one side back; the requests that were read last are kept.
+
+    Args:
+        source: the side.
+        contents: which of its requests holds a record.
+    """
+
+    def __init__(self, source: Source, contents: Contents) -> None:
+        self._source, self._contents = source, contents
+        self._opened: OrderedDict[int, _Opened] = OrderedDict()
+
+    async def see(self, row: Row | None) -> Outcome[_Seen | None, ReplayError]:
+        """Return a record, None for none."""
+        if row is None:
+            return Success(None)
+        number, place = self._contents.find(row.number)
+        opened = self._opened.get(number)
+        if opened is None:
+            read = await self._open(number)
+            if isinstance(read, Failure):
+                return read
+            opened = self._keep(number, read.unwrap())
+        return Success(await anyio.to_thread.run_sync(_describe, opened, place))
+
+    async def _open(self, number: int) -> Outcome[_Opened, ReplayError]:
+        width = self._source.declared.variant_count
+        ref = self._source.refs[number // width]
+        read = await self._source.reader.read(ref)
+        if isinstance(read, Failure):
+            return Failure(self._source.error(read.failure(), ref.segment.key))
+        opened = await anyio.to_thread.run_sync(_open, self._source, read.unwrap(), number % width)
+        if isinstance(opened, Failure):
+            return Failure(self._source.error(opened.failure(), ref.segment.key))
+        return opened
+
+    def _keep(self, number: int, opened: _Opened) -> _Opened:
+        self._opened[number] = opened
+        held = sum(len(each.request) for each in self._opened.values())
+        while held > _KEPT_BYTES and len(self._opened) > 1:
+            held -= len(self._opened.popitem(last=False)[1].request)
+        return opened
+
+
+def _open(
+    source: Source, stored: StoredRequest, variant: int
+) -> Outcome[_Opened, SegmentCorrupted]:
+    declared = source.declared.variants(stored.request, stored.signal, stored.frame.sequence)
+    if isinstance(declared, Failure):
+        return Failure(content_damage(stored, declared.failure().message))
+    request = declared.unwrap()[variant].request
+    canonical = canonical_records(request, stored.signal)
+    if isinstance(canonical, Failure):
+        return Failure(content_damage(stored, canonical.failure().message))
+    paths = tuple(record.path for record in canonical.unwrap().records)
+    return Success(_Opened(stored, request, paths))
+
+
+def _describe(opened: _Opened, place: int) -> _Seen:
+    stored, path = opened.stored, opened.paths[place]
+    frame = stored.frame
+    return _Seen(
+        Place(stored.key, frame.offset, frame.received_unix_nano, path),
+        describe(opened.request, stored.signal, path),
+    )
 
 
 async def describe_examples(
-    a: Source, b: Source, examples: Sequence[RowDifference]
+    a: Witness, b: Witness, tally: Tally
 ) -> Outcome[tuple[Difference, ...], ReplayError]:
-    """Read the records of *examples* again, each request once, and say how they differ.
+    """Read the records of the first differences again, and say how they differ.
 
     Fails with:
         DataCorrupted, DecompressionFailure: a session was damaged meanwhile.
         StorageFailure: a store did not answer well.
     """
-    seen_a = await _see(a, [found.row_a for found in examples if found.row_a is not None])
-    if isinstance(seen_a, Failure):
-        return seen_a
-    seen_b = await _see(b, [found.row_b for found in examples if found.row_b is not None])
-    if isinstance(seen_b, Failure):
-        return seen_b
+    described: list[Difference] = []
+    for found in tally.examples():
+        seen = await _see_both(a, b, found)
+        if isinstance(seen, Failure):
+            return seen
+        described.append(_difference(tally, found, *seen.unwrap()))
+    return Success(tuple(described))
+
+
+async def count_fields(
+    a: Witness, b: Witness, tally: Tally
+) -> Outcome[tuple[FieldCounts, ...], ReplayError]:
+    """Count the changed records by the field that differs; the fields of ten thousand are read.
+
+    Fails with:
+        DataCorrupted, DecompressionFailure: a session was damaged meanwhile.
+        StorageFailure: a store did not answer well.
+    """
+    counts: Counter[tuple[Signal, str, str | None]] = Counter()
+    for found in tally.changed():
+        seen = await _see_both(a, b, found)
+        if isinstance(seen, Failure):
+            return seen
+        in_a, in_b = seen.unwrap()
+        assert in_a is not None
+        assert in_b is not None
+        difference = first_difference(in_a.levels, in_b.levels, shift_ns=found.shift_ns)
+        kin = tally.kin_of(found)
+        counts[kin.signal, kin.service, difference[0] if difference else ""] += 1
+    for key, rest in tally.unexamined().items():
+        counts[*key, None] += rest
+    ranked = sorted(counts.items(), key=lambda item: (-item[1], _order(item[0])))
     return Success(
         tuple(
-            _difference(a.recording, b.recording, found, seen_a.unwrap(), seen_b.unwrap())
-            for found in examples
+            FieldCounts(signal=signal, service=service, field=field, changed=count)
+            for (signal, service, field), count in ranked
         )
     )
 
 
-async def _see(source: Source, rows: Iterable[int]) -> Outcome[dict[int, _Seen], ReplayError]:
-    recording = source.recording
-    wanted: dict[int, list[int]] = {}
-    for row in sorted(rows):
-        wanted.setdefault(recording.request_of(row), []).append(row)
-    seen: dict[int, _Seen] = {}
-    for request, rows_there in wanted.items():
-        read = await source.reader.read(recording.refs[request])
-        if isinstance(read, Failure):
-            return Failure(as_replay_error(recording.session_id, read.failure()))
-        first = recording.rows_of(request).start
-        indexes = [row - first for row in rows_there]
-        described = await anyio.to_thread.run_sync(_describe_all, read.unwrap(), indexes)
-        if isinstance(described, Failure):
-            return Failure(as_replay_error(recording.session_id, described.failure()))
-        seen.update(zip(rows_there, described.unwrap(), strict=True))
-    return Success(seen)
+def _order(key: tuple[Signal, str, str | None]) -> tuple[int, str, str]:
+    return SIGNALS.index(key[0]), key[1], key[2] or ""
 
 
-def _describe_all(
-    stored: StoredRequest, indexes: Iterable[int]
-) -> Outcome[list[_Seen], SegmentCorrupted]:
-    canonical = canonical_records(stored.request, stored.signal)
-    if isinstance(canonical, Failure):
-        return Failure(content_damage(stored, canonical.failure().message))
-    records, frame = canonical.unwrap().records, stored.frame
-    return Success(
-        [
-            _Seen(
-                Place(stored.key, frame.offset, frame.received_unix_nano, records[index].path),
-                describe(stored.request, stored.signal, records[index].path),
-            )
-            for index in indexes
-        ]
-    )
+async def _see_both(
+    a: Witness, b: Witness, found: RowDifference
+) -> Outcome[tuple[_Seen | None, _Seen | None], ReplayError]:
+    in_a = await a.see(found.row_a)
+    if isinstance(in_a, Failure):
+        return in_a
+    in_b = await b.see(found.row_b)
+    if isinstance(in_b, Failure):
+        return in_b
+    return Success((in_a.unwrap(), in_b.unwrap()))
 
 
 def _difference(
-    a: Recording,
-    b: Recording,
-    found: RowDifference,
-    seen_a: Mapping[int, _Seen],
-    seen_b: Mapping[int, _Seen],
+    tally: Tally, found: RowDifference, in_a: _Seen | None, in_b: _Seen | None
 ) -> Difference:
-    in_a = None if found.row_a is None else seen_a[found.row_a]
-    in_b = None if found.row_b is None else seen_b[found.row_b]
     named = in_a or in_b
     assert named is not None
-    kin = a.kin_of(found.row_a) if found.row_a is not None else b.kin_of(found.row_b or 0)
+    kin = tally.kin_of(found)
     return Difference(
         kind=found.kind,
         signal=kin.signal,

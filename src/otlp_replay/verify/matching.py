@@ -1,16 +1,24 @@
-"""Which records of two recordings differ, and how, once the shift is undone."""
+"""Which records of two recordings differ, and how, once A is moved to where it has to arrive."""
 
-from array import array
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TypeAlias
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from itertools import chain, groupby, islice, zip_longest
+from typing import Final, TypeAlias
 
 import attrs
 
 from otlp_replay.verify.comparison import DifferenceKind
-from otlp_replay.verify.recording import Recording, aligned, sorted_rows
+from otlp_replay.verify.rows import (
+    Row,
+    SortedRows,
+    digest_and_time,
+    digest_of,
+    unpacked,
+)
 
-TimeOfRow: TypeAlias = Callable[[int], int]
-"""When a row is, in nanoseconds of A's time; 0 where its times are unset."""
+_CHUNK_ROWS: Final = 1 << 15
+
+Matched: TypeAlias = Callable[[Row, Row], int]
+"""How much later a row of B was to be than its partner in A stands, in nanoseconds."""
 
 
 @attrs.frozen
@@ -19,94 +27,129 @@ class RowDifference:
 
     Attributes:
         kind: how.
-        row_a: its row in A; None where it is extra or duplicated.
-        row_b: its row in B; None where it is missing.
+        row_a: it in A; None where it is extra or duplicated.
+        row_b: it in B; None where it is missing.
         shift_ns: how much later it was to be in B.
     """
 
     kind: DifferenceKind
-    row_a: int | None = None
-    row_b: int | None = None
+    row_a: Row | None = None
+    row_b: Row | None = None
     shift_ns: int = 0
 
 
+@attrs.frozen
+class Leftovers:
+    """Where rows without an equal are kept until they are compared by identity."""
+
+    missing: SortedRows
+    extra: SortedRows
+
+
 def row_differences(
-    a: Recording,
-    b: Recording,
-    rows_a: Sequence[int],
-    rows_b: Sequence[int],
-    undone: TimeOfRow,
+    rows_a: Iterable[bytes], rows_b: Iterable[bytes], left: Leftovers, shift_of: Matched
 ) -> Iterator[RowDifference]:
-    """Yield every difference between some rows of A and some of B, in no order that matters.
+    """Yield every difference between rows of A and rows of B, in no order that matters.
+
+    Of neither more than a few are held at once, however often one record repeats.
 
     Args:
-        a: the original.
-        b: what arrived.
-        rows_a: rows of A, sorted by fingerprint.
-        rows_b: rows of B, sorted by fingerprint.
-        undone: the time of a row of B, its shift taken off.
+        rows_a: of A, sorted, at the times at which they have to be in B.
+        rows_b: of B, sorted.
+        left: takes what differs meanwhile; empty before.
+        shift_of: tells the shift of a pair.
     """
-    missing, extra = array("Q"), array("Q")
-    for same_a, same_b in aligned(a, rows_a, b, rows_b, Recording.fingerprint):
-        if len(same_a) == len(same_b) == 1 and a.base_times[same_a[0]] == undone(same_b[0]):
+    for _, same_a, same_b in aligned(rows_a, rows_b, digest_and_time):
+        first_a = next(same_a, None)
+        if first_a is None:
+            left.extra.extend(unpacked(row).turned() for row in same_b)
             continue
-        at_a, at_b = _by_time(same_a, a.base_times.__getitem__), _by_time(same_b, undone)
-        for time, copies in at_a.items():
-            arrived = at_b.pop(time, [])
-            missing.extend(copies[len(arrived) :])
-            for row in arrived[len(copies) :]:
-                yield RowDifference("duplicated", row_b=row)
-        for copies in at_b.values():
-            extra.extend(copies)
-    missing = sorted_rows(a, missing, Recording.identity)
-    extra = sorted_rows(b, extra, Recording.identity)
-    for named_a, named_b in aligned(a, missing, b, extra, Recording.identity):
-        yield from _named_alike(a, b, named_a, named_b, undone)
+        for one, other in zip_longest(_with(first_a, same_a), same_b):
+            if other is None:
+                left.missing.add(unpacked(one).turned())
+            elif one is None:
+                yield RowDifference("duplicated", row_b=unpacked(other))
+    for _, named_a, named_b in aligned(left.missing, left.extra, digest_of):
+        yield from _named_alike(named_a, named_b, shift_of)
 
 
-def _by_time(rows: Iterable[int], time_of: TimeOfRow) -> dict[int, list[int]]:
-    rows_at: dict[int, list[int]] = {}
-    for row in rows:
-        rows_at.setdefault(time_of(row), []).append(row)
-    return rows_at
+def aligned(
+    rows_a: Iterable[bytes], rows_b: Iterable[bytes], key_of: Callable[[bytes], bytes]
+) -> Iterator[tuple[bytes, Iterator[bytes], Iterator[bytes]]]:
+    """Yield each key in order, and the rows of A and B that have it; read them before the next."""
+    groups_a, groups_b = groupby(rows_a, key=key_of), groupby(rows_b, key=key_of)
+    one, other = next(groups_a, None), next(groups_b, None)
+    while one is not None or other is not None:
+        if other is None or (one is not None and one[0] < other[0]):
+            assert one is not None
+            yield one[0], one[1], iter(())
+            one = next(groups_a, None)
+        elif one is None or other[0] < one[0]:
+            yield other[0], iter(()), other[1]
+            other = next(groups_b, None)
+        else:
+            yield one[0], one[1], other[1]
+            one, other = next(groups_a, None), next(groups_b, None)
+
+
+def _with(first: bytes, others: Iterable[bytes]) -> Iterator[bytes]:
+    yield first
+    yield from others
 
 
 def _named_alike(
-    a: Recording, b: Recording, rows_a: list[int], rows_b: list[int], undone: TimeOfRow
+    rows_a: Iterator[bytes], rows_b: Iterator[bytes], shift_of: Matched
 ) -> Iterator[RowDifference]:
-    """Pair records of one identity, the best match first; what stays is missing or extra.
+    """Pair records of one identity, many at once in the order of their times."""
+    left_a: list[Row] = []
+    left_b: list[Row] = []
+    while True:
+        more_a = list(map(unpacked, islice(rows_a, _CHUNK_ROWS - len(left_a))))
+        more_b = list(map(unpacked, islice(rows_b, _CHUNK_ROWS - len(left_b))))
+        if not more_a and not more_b:
+            break
+        pairs, left_a, left_b = _paired(left_a + more_a, left_b + more_b)
+        for one, other in pairs:
+            yield RowDifference("changed", one, other, shift_of(one, other))
+    for row in chain(left_a, map(unpacked, rows_a)):
+        yield RowDifference("missing", row_a=row)
+    for row in chain(left_b, map(unpacked, rows_b)):
+        yield RowDifference("extra", row_b=row)
+
+
+def _paired(
+    left_a: list[Row], left_b: list[Row]
+) -> tuple[list[tuple[Row, Row]], list[Row], list[Row]]:
+    """Pair records of one identity, the best match first, until one side has no more.
 
     The best match has the same time, the next best the same content at another time; the others
     are paired in the order of their times.
     """
-    time_a = a.base_times.__getitem__
-    left_a, left_b = rows_a, rows_b
-    matches: tuple[tuple[Callable[[int], object], Callable[[int], object]], ...] = (
-        (time_a, undone),
-        (a.fingerprint, b.fingerprint),
-        (_anything, _anything),
-    )
-    for key_a, key_b in matches:
+    pairs: list[tuple[Row, Row]] = []
+    for key in (_time, _fingerprint, _anything):
         if not left_a or not left_b:
             break
-        waiting: dict[object, list[int]] = {}
-        for row in sorted(left_b, key=undone, reverse=True):
-            waiting.setdefault(key_b(row), []).append(row)
-        unpaired: list[int] = []
-        for row in sorted(left_a, key=time_a):
-            partners = waiting.get(key_a(row))
-            if not partners:
+        waiting: dict[Hashable, list[Row]] = {}
+        for row in sorted(left_b, key=_time, reverse=True):
+            waiting.setdefault(key(row), []).append(row)
+        unpaired: list[Row] = []
+        for row in sorted(left_a, key=_time):
+            partners = waiting.get(key(row))
+            if partners:
+                pairs.append((row, partners.pop()))
+            else:
                 unpaired.append(row)
-                continue
-            partner = partners.pop()
-            shift_ns = b.base_times[partner] - undone(partner)
-            yield RowDifference("changed", row, partner, shift_ns)
         left_a, left_b = unpaired, [row for rows in waiting.values() for row in rows]
-    for row in left_a:
-        yield RowDifference("missing", row_a=row)
-    for row in left_b:
-        yield RowDifference("extra", row_b=row)
+    return pairs, left_a, left_b
 
 
-def _anything(_: int) -> object:
-    return None
+def _time(row: Row) -> bytes:
+    return row.time
+
+
+def _fingerprint(row: Row) -> bytes:
+    return row.other
+
+
+def _anything(_: Row) -> bytes:
+    return b""

@@ -1,171 +1,353 @@
-"""The comparison of two recordings, from the two sessions to the report."""
+"""The comparison of two recordings, from the sessions to the report."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Final, get_args
 
 import anyio.to_thread
+import attrs
 
 from otlp_capture.capture import InvalidConfig
 from otlp_capture.otlp import SIGNALS, Signal
 from otlp_capture.result import Failure, Outcome, Success
-from otlp_capture.sessions import RequestReader
 from otlp_capture.storage import S3Storage
 from otlp_replay.errors import ReplayError
+from otlp_replay.verify.by_constant import (
+    Compared,
+    Memory,
+    Rows,
+    compare_rows,
+    read_rows,
+    shifts_of_rows,
+)
+from otlp_replay.verify.by_request import compare_by_request
 from otlp_replay.verify.comparison import Comparison, ShiftFound, ShiftMode
-from otlp_replay.verify.examples import Source, describe_examples
-from otlp_replay.verify.matching import RowDifference, TimeOfRow, row_differences
-from otlp_replay.verify.pairing import Pair, pair_requests
-from otlp_replay.verify.reading import read_recording
-from otlp_replay.verify.recording import Column, Recording, shared_times, sorted_rows
-from otlp_replay.verify.shifts import find_shift
+from otlp_replay.verify.contents import Contents
+from otlp_replay.verify.declared import (
+    Declarations,
+    Repeated,
+    Resent,
+    Selects,
+    wrong_declaration,
+)
+from otlp_replay.verify.errors import ComparisonTooLarge, NoScratchSpace, VerifyError
+from otlp_replay.verify.examples import Witness, count_fields, describe_examples
+from otlp_replay.verify.mutations import Mutation
+from otlp_replay.verify.reading import Source, into_recording, open_source, read_requests
+from otlp_replay.verify.recording import RECORDED_BYTES, Recording
+from otlp_replay.verify.settling import Left, equal_by_request, proposed_shifts, set_against
 from otlp_replay.verify.tally import Tally
+from otlp_replay.verify.whole import HELD_BYTES, Services, WholeRequests
 
 DEFAULT_MAX_EXAMPLES: Final = 20
-_FINGERPRINT: Final[Column] = Recording.fingerprint
+DEFAULT_MEMORY_BYTES: Final = 256 << 20
+_LEAST_MEMORY_BYTES: Final = 1 << 16
 
 
 async def verify(
     storage: S3Storage,
-    session_a: str,
-    session_b: str,
+    session_a: str | Sequence[str],
+    session_b: str | Sequence[str],
     *,
     storage_b: S3Storage | None = None,
     shift: ShiftMode = "auto",
-    shift_ns: int | None = None,
+    shift_ns: int | Sequence[int] | None = None,
     signals: Collection[Signal] = SIGNALS,
+    remapped: Resent | None = None,
+    mutations: Sequence[Mutation] = (),
+    selected: Selects | None = None,
     max_examples: int = DEFAULT_MAX_EXAMPLES,
-) -> Outcome[Comparison, ReplayError]:
+    memory_bytes: int = DEFAULT_MEMORY_BYTES,
+    temporary_folder: Path | None = None,
+) -> Outcome[Comparison, VerifyError]:
     """Compare what arrived with what was captured.
 
     The recordings are equal when their multisets of records are, each record in its resource and
-    scope context, the declared shift undone. How records are batched, and resources and scopes
-    grouped, does not matter, nor does the order of attributes. Nothing else is masked: every other
-    field counts, unknown ones too. Sessions that are still recorded are compared as they stand.
+    scope context, what is declared carried out on A. How records are batched, and resources and
+    scopes grouped, does not matter, nor does the order of attributes. Nothing else is masked: every
+    other field counts, unknown ones too. Sessions that are still recorded are compared as they
+    stand, and named in `Comparison.active`.
 
     `auto` and `constant` find the one shift under which the most records are equal, 0 where none
-    is; of several, the one nearest to 0, then the one forward in time. `per-request` pairs each
-    request with the one that is most like it and finds the shift of each pair, so it tells nothing
-    equal that was batched anew; one shift is for all records of a request, and a record that moved
-    otherwise differs. Times that are unset stay unset under any shift.
+    is; of several, the one nearest to 0, then the one forward in time. Where A was sent in loops,
+    each has a shift of its own. `per-request` pairs each request with the one that is most like it
+    and finds the shift of each pair, so it tells nothing equal that was batched anew; one shift is
+    for all records of a request, and a record that moved otherwise differs. Times that are unset
+    stay unset under any shift.
+
+    Requests that are equal byte by byte but for the shift are set against each other first, without
+    being parsed. The records of the others are sorted; beyond *memory_bytes* in a temporary file,
+    so sessions may be larger than memory.
 
     Args:
         storage: where the sessions are.
-        session_a: the original.
-        session_b: what arrived.
+        session_a: the original; of several ids, those sessions together.
+        session_b: what arrived; likewise.
         storage_b: where *session_b* is, if elsewhere.
         shift: what B's timestamps may differ by: `none` by nothing, `constant` by *shift_ns* or the
             constant that is found, `auto` by the constant that is found, `per-request` by one
             shift a request.
-        shift_ns: the constant, in nanoseconds that B is later than A; only with `constant`.
+        shift_ns: the constant, in nanoseconds that B is later than A; only with `constant`. For a
+            session that was sent in loops, one for each loop, or one for all.
         signals: what to compare.
+        remapped: how often A was sent, and with which ids: `RemappedIds` or `Repeated`.
+        mutations: what was changed on the way, in this order.
+        selected: which part of A was sent.
         max_examples: how many differences of each kind to describe.
+        memory_bytes: how much memory the comparison may take.
+        temporary_folder: where it puts what does not fit; None: where temporary files go.
 
     Fails with:
         InvalidConfig: an argument has a value that it cannot have.
         InvalidSessionId, SessionNotFound: there is no such session.
         DataCorrupted, DecompressionFailure: a session is damaged, so it cannot be told.
         StorageFailure: a store did not answer well.
+        NoScratchSpace: records do not fit into memory, nor into a temporary file.
+        ComparisonTooLarge: `per-request` needs more memory than it may take.
     """
-    wrong = _wrong_argument(shift, shift_ns, signals, max_examples)
+    declared = Declarations(
+        selected=selected, mutations=tuple(mutations), resent=remapped or Repeated()
+    )
+    asked = _Asked(shift, _each(shift_ns), declared.resent.loops, max_examples)
+    wrong = (
+        wrong_declaration(declared)
+        or _wrong_argument(asked, signals, memory_bytes)
+        or _wrong_sessions("session_a", session_a)
+        or _wrong_sessions("session_b", session_b)
+    )
     if wrong is not None:
         return Failure(wrong)
-    other_storage = storage if storage_b is None else storage_b
-    reader_a, reader_b = RequestReader(storage), RequestReader(other_storage)
-    read_a = await read_recording(storage, session_a, signals, reader_a)
-    if isinstance(read_a, Failure):
-        return read_a
-    read_b = await read_recording(other_storage, session_b, signals, reader_b)
-    if isinstance(read_b, Failure):
-        return read_b
-    a, b = read_a.unwrap(), read_b.unwrap()
-    tally = Tally(a, b, max_examples)
-    shift_found = await anyio.to_thread.run_sync(_compare, a, b, shift, shift_ns, tally)
-    described = await describe_examples(Source(a, reader_a), Source(b, reader_b), tally.examples())
-    if isinstance(described, Failure):
-        return described
-    by_service = tally.by_service()
-    return Success(
-        Comparison(
-            missing=tally.count("missing"),
-            extra=tally.count("extra"),
-            duplicated=tally.count("duplicated"),
-            changed=tally.count("changed"),
-            records_a=sum(row.records_a for row in by_service),
-            records_b=sum(row.records_b for row in by_service),
-            requests_a=a.request_count,
-            requests_b=b.request_count,
-            shift=shift_found,
-            by_service=by_service,
-            differences=described.unwrap(),
-        )
-    )
+    opened_a = await open_source(storage, _each_id(session_a), signals, declared)
+    if isinstance(opened_a, Failure):
+        return opened_a
+    in_b = storage if storage_b is None else storage_b
+    opened_b = await open_source(in_b, _each_id(session_b), signals, Declarations())
+    if isinstance(opened_b, Failure):
+        return opened_b
+    try:
+        with ExitStack() as files:
+            memory = Memory(files, memory_bytes, temporary_folder)
+            return await _Comparing(opened_a.unwrap(), opened_b.unwrap(), asked, memory).run()
+    except OSError as fault:
+        # A store's faults are values: only the temporary file raises.
+        return Failure(NoScratchSpace(temporary_folder, fault.strerror or str(fault)))
 
 
-def _wrong_argument(
-    shift: str, shift_ns: int | None, signals: Collection[str], max_examples: int
-) -> InvalidConfig | None:
-    if shift not in get_args(ShiftMode):
-        return InvalidConfig("shift", shift, f"use one of {', '.join(get_args(ShiftMode))}")
-    if shift_ns is not None and shift != "constant":
-        allowed = f"a shift is given only with the shift 'constant', not with {shift!r}"
-        return InvalidConfig("shift_ns", shift_ns, allowed)
-    if not signals or not set(signals) <= set(SIGNALS):
-        allowed = f"name at least one of {', '.join(SIGNALS)}, and nothing else"
-        return InvalidConfig("signals", tuple(signals), allowed)
-    if max_examples < 0:
-        return InvalidConfig("max_examples", max_examples, "use 0 or more")
+@attrs.frozen
+class _Asked:
+    """How to compare: in which mode, by which shifts if they are given, of how many loops."""
+
+    mode: ShiftMode
+    shifts: tuple[int, ...] | None
+    loops: int
+    max_examples: int
+
+    def known_shifts(self) -> tuple[int, ...] | None:
+        """Return the shift of each loop where it does not have to be found."""
+        if self.mode == "none":
+            return (0,) * self.loops
+        if self.shifts is not None and len(self.shifts) == 1:
+            return self.shifts * self.loops
+        return self.shifts
+
+    def found(self, shifts: Sequence[int]) -> ShiftFound:
+        """Say the shifts of the loops."""
+        least, most = min(shifts), max(shifts)
+        by_loop = tuple(shifts) if self.loops > 1 else ()
+        return ShiftFound(self.mode, least if least == most else None, least, most, by_loop)
+
+
+def _each(shift_ns: int | Sequence[int] | None) -> tuple[int, ...] | None:
+    if shift_ns is None:
+        return None
+    return (shift_ns,) if isinstance(shift_ns, int) else tuple(shift_ns)
+
+
+def _each_id(session_ids: str | Sequence[str]) -> tuple[str, ...]:
+    return (session_ids,) if isinstance(session_ids, str) else tuple(session_ids)
+
+
+def _wrong_sessions(name: str, session_ids: str | Sequence[str]) -> InvalidConfig | None:
+    each = _each_id(session_ids)
+    if not each or len(set(each)) < len(each):
+        return InvalidConfig(name, session_ids, "name at least one session, and each once")
     return None
 
 
-def _compare(
-    a: Recording, b: Recording, mode: ShiftMode, shift_ns: int | None, tally: Tally
-) -> ShiftFound:
-    """Count the differences into *tally*, and return the shift that was undone."""
-    if mode == "per-request":
-        return _compare_by_request(a, b, tally)
-    rows_a = sorted_rows(a, range(len(a)), _FINGERPRINT)
-    rows_b = sorted_rows(b, range(len(b)), _FINGERPRINT)
-    constant = 0 if mode == "none" else shift_ns
-    if constant is None:
-        constant = find_shift(shared_times(a, rows_a, b, rows_b, _FINGERPRINT)) or 0
-    tally.add(row_differences(a, b, rows_a, rows_b, _undoing(b, constant)))
-    return ShiftFound(mode, constant, constant, constant)
+def _wrong_argument(
+    asked: _Asked, signals: Collection[str], memory_bytes: int
+) -> InvalidConfig | None:
+    if asked.mode not in get_args(ShiftMode):
+        return InvalidConfig("shift", asked.mode, f"use one of {', '.join(get_args(ShiftMode))}")
+    if asked.shifts is not None and asked.mode != "constant":
+        allowed = f"a shift is given only with the shift 'constant', not with {asked.mode!r}"
+        given = asked.shifts[0] if len(asked.shifts) == 1 else asked.shifts
+        return InvalidConfig("shift_ns", given, allowed)
+    if asked.shifts is not None and len(asked.shifts) not in {1, asked.loops}:
+        return InvalidConfig("shift_ns", asked.shifts, f"give one, or {asked.loops}: one a loop")
+    if not signals or not set(signals) <= set(SIGNALS):
+        allowed = f"name at least one of {', '.join(SIGNALS)}, and nothing else"
+        return InvalidConfig("signals", tuple(signals), allowed)
+    if asked.max_examples < 0:
+        return InvalidConfig("max_examples", asked.max_examples, "use 0 or more")
+    if memory_bytes < _LEAST_MEMORY_BYTES:
+        allowed = f"use {_LEAST_MEMORY_BYTES} or more"
+        return InvalidConfig("memory_bytes", memory_bytes, allowed)
+    return None
 
 
-def _undoing(recording: Recording, shift_ns: int) -> TimeOfRow:
-    base_times = recording.base_times
+class _Comparing:
+    """One comparison: by whole requests, then by records as far as that is needed."""
 
-    def undone(row: int) -> int:
-        time = base_times[row]
-        return time - shift_ns if time else 0
+    def __init__(self, a: Source, b: Source, asked: _Asked, memory: Memory) -> None:
+        self._a, self._b, self._asked, self._memory = a, b, asked, memory
 
-    return undone
+    async def run(self) -> Outcome[Comparison, VerifyError]:
+        request_count = self._a.request_count + self._b.request_count
+        if request_count * HELD_BYTES <= self._memory.most_bytes // 2:
+            settled = await self._by_whole_requests()
+            if isinstance(settled, Failure):
+                return settled
+            found = settled.unwrap()
+            if found is not None:
+                return Success(found)
+        if self._asked.mode == "per-request":
+            return await self._by_pairs()
+        return await self._by_records()
 
+    async def _by_whole_requests(self) -> Outcome[Comparison | None, VerifyError]:
+        """Return the comparison where it can be told by whole requests and a few records."""
+        a, b = WholeRequests(), WholeRequests()
+        for source, whole in ((self._a, a), (self._b, b)):
+            read = await read_requests(source, whole.take)
+            if isinstance(read, Failure):
+                return read
+        if self._asked.mode == "per-request":
+            shift = await anyio.to_thread.run_sync(equal_by_request, a, b)
+            if shift is None:
+                return Success(None)
+            counts = a.services(bytearray(b"\1") * len(a))
+            return Success(self._all_equal(shift, counts, len(a), len(b)))
+        left = await anyio.to_thread.run_sync(self._set_against, a, b)
+        if left.is_nothing:
+            shift = self._asked.found(left.shifts)
+            return Success(self._all_equal(shift, left.settled, len(a), len(b)))
+        if 2 * (sum(left.in_a) + sum(left.in_b)) > len(a) + len(b):
+            return Success(None)
+        return await self._by_what_is_left(left, len(a), len(b))
 
-def _compare_by_request(a: Recording, b: Recording, tally: Tally) -> ShiftFound:
-    pairing = pair_requests(a, b)
-    for pair in pairing.pairs:
-        if not pair.is_same or pair.again:
-            _compare_pair(a, b, pair, tally)
-    for request in pairing.alone_a:
-        tally.add(RowDifference("missing", row_a=row) for row in a.rows_of(request))
-    for request in pairing.alone_b:
-        tally.add(RowDifference("extra", row_b=row) for row in b.rows_of(request))
-    shifts = [
-        arrived.shift_ns
-        for pair in pairing.pairs
-        for arrived in (pair.arrived, *pair.again)
-        if any(b.base_times[row] for row in b.rows_of(arrived.request))
-    ]
-    least, most = min(shifts, default=0), max(shifts, default=0)
-    return ShiftFound("per-request", least if least == most else None, least, most)
+    def _set_against(self, a: WholeRequests, b: WholeRequests) -> Left:
+        shifts = self._asked.known_shifts()
+        if shifts is None:
+            shifts = proposed_shifts(a, b, self._asked.loops)
+        return set_against(a, b, shifts)
 
+    async def _by_what_is_left(
+        self, left: Left, requests_a: int, requests_b: int
+    ) -> Outcome[Comparison | None, ReplayError]:
+        """Compare the records of requests without an equal.
 
-def _compare_pair(a: Recording, b: Recording, pair: Pair, tally: Tally) -> None:
-    undone: dict[int, int] = {}
-    for arrived in (pair.arrived, *pair.again):
-        undo = _undoing(b, arrived.shift_ns)
-        undone.update((row, undo(row)) for row in b.rows_of(arrived.request))
-    rows_a = sorted_rows(a, a.rows_of(pair.request), _FINGERPRINT)
-    rows_b = sorted_rows(b, undone, _FINGERPRINT)
-    tally.add(row_differences(a, b, rows_a, rows_b, undone.__getitem__))
+        Where those differ, the others count, too: a record may be in B once more than in A, and
+        other shifts may make more records equal.
+        """
+        a = await read_rows(self._a, self._memory, left.in_a)
+        if isinstance(a, Failure):
+            return a
+        b = await read_rows(self._b, self._memory, left.in_b)
+        if isinstance(b, Failure):
+            return b
+        rows_a, rows_b = a.unwrap(), b.unwrap()
+        compared = await anyio.to_thread.run_sync(
+            compare_rows, rows_a, rows_b, left.shifts, self._memory, 0
+        )
+        if compared.tally.total():
+            rows_a.rows.clear()
+            rows_b.rows.clear()
+            return Success(None)
+        counts = left.settled + rows_a.contents.record_counts()
+        shift = self._asked.found(left.shifts)
+        return Success(self._all_equal(shift, counts, requests_a, requests_b))
+
+    def _all_equal(
+        self, shift: ShiftFound, counts: Services, requests_a: int, requests_b: int
+    ) -> Comparison:
+        nothing = Tally(Contents(), Contents(), 0)
+        by_service = nothing.by_service(counts, counts)
+        return Comparison(
+            missing=0,
+            extra=0,
+            duplicated=0,
+            changed=0,
+            records_a=counts.total(),
+            records_b=counts.total(),
+            requests_a=requests_a,
+            requests_b=requests_b,
+            shift=shift,
+            by_service=by_service,
+            differences=(),
+            active=self._active(),
+        )
+
+    def _active(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys((*self._a.active, *self._b.active)))
+
+    async def _by_records(self) -> Outcome[Comparison, ReplayError]:
+        a = await read_rows(self._a, self._memory, None)
+        if isinstance(a, Failure):
+            return a
+        b = await read_rows(self._b, self._memory, None)
+        if isinstance(b, Failure):
+            return b
+        rows = (a.unwrap(), b.unwrap())
+        compared = await anyio.to_thread.run_sync(self._compare, *rows)
+        return await self._report(compared, self._asked.found(compared.shifts))
+
+    def _compare(self, a: Rows, b: Rows) -> Compared:
+        shifts = self._asked.known_shifts()
+        if shifts is None:
+            shifts = shifts_of_rows(a, b, self._asked.loops)
+        return compare_rows(a, b, shifts, self._memory, self._asked.max_examples)
+
+    async def _by_pairs(self) -> Outcome[Comparison, VerifyError]:
+        needed_bytes = (self._a.record_count + self._b.record_count) * RECORDED_BYTES
+        if needed_bytes > self._memory.most_bytes:
+            return Failure(ComparisonTooLarge(needed_bytes, self._memory.most_bytes))
+        a, b = Recording(), Recording()
+        for source, recording in ((self._a, a), (self._b, b)):
+            read = await read_requests(source, into_recording(recording))
+            if isinstance(read, Failure):
+                return read
+        tally = Tally(a.contents, b.contents, self._asked.max_examples)
+        shift = await anyio.to_thread.run_sync(compare_by_request, a, b, tally)
+        return await self._report(Compared(a.contents, b.contents, tally, ()), shift)
+
+    async def _report(
+        self, compared: Compared, shift: ShiftFound
+    ) -> Outcome[Comparison, ReplayError]:
+        tally, in_a, in_b = compared.tally, compared.a, compared.b
+        a, b = Witness(self._a, in_a), Witness(self._b, in_b)
+        described = await describe_examples(a, b, tally)
+        if isinstance(described, Failure):
+            return described
+        by_field = await count_fields(a, b, tally)
+        if isinstance(by_field, Failure):
+            return by_field
+        by_service = tally.by_service(in_a.record_counts(), in_b.record_counts())
+        return Success(
+            Comparison(
+                missing=tally.count("missing"),
+                extra=tally.count("extra"),
+                duplicated=tally.count("duplicated"),
+                changed=tally.count("changed"),
+                records_a=sum(row.records_a for row in by_service),
+                records_b=sum(row.records_b for row in by_service),
+                requests_a=in_a.request_count,
+                requests_b=in_b.request_count,
+                shift=shift,
+                by_service=by_service,
+                by_field=by_field.unwrap(),
+                differences=described.unwrap(),
+                active=self._active(),
+            )
+        )
