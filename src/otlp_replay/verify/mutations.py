@@ -1,6 +1,6 @@
 """Which changes of A can be declared, and whether a declaration makes sense."""
 
-from typing import Final, TypeAlias, get_args
+from typing import Final, TypeAlias
 
 from otlp_capture.capture import InvalidConfig
 from otlp_capture.otlp import (
@@ -24,20 +24,19 @@ mutate: Final = apply_edits
 
 def wrong_mutation(mutation: object) -> InvalidConfig | None:
     """Return what cannot be of a mutation; None where it can."""
-    if not isinstance(mutation, get_args(Edit)):
-        allowed = "use DropAttribute, SetAttribute, RenameAttribute or SetText"
-        return InvalidConfig("mutations", mutation, allowed)
-    places = TEXT_PLACES if isinstance(mutation, SetText) else ATTRIBUTE_PLACES
-    if mutation.on not in places:
-        return InvalidConfig("mutations.on", mutation.on, f"use one of {', '.join(places)}")
     match mutation:
-        case SetText(text=text):
-            texts: tuple[object, ...] = (text,)
-        case RenameAttribute(key=key, to=to):
-            texts = (key, to)
-        case DropAttribute(key=key) | SetAttribute(key=key):
-            texts = (key,)
-    if not all(isinstance(text, str) for text in texts):
+        case SetText(on=on, text=text):
+            places, texts = TEXT_PLACES, (text,)
+        case RenameAttribute(key=key, to=to, on=on):
+            places, texts = ATTRIBUTE_PLACES, (key, to)
+        case DropAttribute(key=key, on=on) | SetAttribute(key=key, on=on):
+            places, texts = ATTRIBUTE_PLACES, (key,)
+        case _:
+            allowed = "use DropAttribute, SetAttribute, RenameAttribute or SetText"
+            return InvalidConfig("mutations", mutation, allowed)
+    if on not in places:
+        return InvalidConfig("mutations.on", on, f"use one of {', '.join(places)}")
+    if {type(text) for text in texts} != {str}:
         return InvalidConfig("mutations", mutation, "its names and texts are strings")
     if isinstance(mutation, SetAttribute) and not _is_value(mutation.value):
         allowed = "it is a string, a bool, a float, or a whole number of 64 bits"

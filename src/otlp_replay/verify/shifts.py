@@ -171,13 +171,13 @@ class ShiftSearch:
             self._proposals = Counter(dict(self._proposals.most_common(_PAIRS // 2)))
         self._is_exact = False
 
-    def found(self) -> tuple[int | None, ...]:
+    def found(self) -> list[int | None]:
         """Return the shift; where only counting all records can tell, several, the likeliest first.
 
         None where no record with a time is on both sides.
         """
         if self._is_exact:
-            return (_best(self._votes, self._repeated),)
+            return [_best(self._votes, self._repeated)]
         votes, _, proposals = _votes_of(self._votes, self._repeated)
         promising = votes + proposals + self._proposals
         ranked = nsmallest(
@@ -185,7 +185,7 @@ class ShiftSearch:
             promising,
             key=lambda shift: _rank(shift, promising[shift]),
         )
-        return tuple(dict.fromkeys((*ranked, 0)))
+        return list(dict.fromkeys((*ranked, 0)))
 
 
 def best_of(counts: Mapping[int, int]) -> int:
@@ -226,7 +226,7 @@ def find_shifts(groups: Callable[[], Iterator[Group]], loops: int) -> tuple[int,
                 rest = _left_by(shifts, times_a, times_b)
                 for shift in counts:
                     counts[shift] += _equal_in_order(times_a[loop], rest, shift)
-            found = (best_of(counts),)
+            found = [best_of(counts)]
         shifts.append(found[0] or 0)
     return tuple(shifts)
 

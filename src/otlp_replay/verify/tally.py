@@ -65,8 +65,10 @@ class Tally:
             in_a: how many records A has of each.
             in_b: likewise B.
         """
-        differing = {(signal, service) for signal, service, _ in self._counts}
-        held = {key for counts in (in_a, in_b) for key, count in counts.items() if count}
+        named: Iterable[tuple[Signal, str]] = (
+            *(key for counts in (in_a, in_b) for key, count in counts.items() if count),
+            *((signal, service) for signal, service, _ in self._counts),
+        )
         return tuple(
             ServiceCounts(
                 signal=signal,
@@ -76,7 +78,7 @@ class Tally:
                 **{kind: self._counts[signal, service, kind] for kind in _KINDS},
             )
             for signal, service in sorted(
-                held | differing, key=lambda key: (SIGNALS.index(key[0]), key[1])
+                dict.fromkeys(named), key=lambda key: (SIGNALS.index(key[0]), key[1])
             )
         )
 
@@ -92,7 +94,10 @@ class Tally:
 
     def unexamined(self) -> Counter[tuple[Signal, str]]:
         """Count the changed records beyond these, by signal and service."""
-        examined = Counter((kin.signal, kin.service) for kin in map(self.kin_of, self.changed()))
+        examined: Counter[tuple[Signal, str]] = Counter()
+        for found in self.changed():
+            kin = self.kin_of(found)
+            examined[kin.signal, kin.service] += 1
         changed: Counter[tuple[Signal, str]] = Counter()
         for (signal, service, kind), count in self._counts.items():
             if kind == "changed":
