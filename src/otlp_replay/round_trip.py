@@ -1,0 +1,223 @@
+"""A replay into a session of one's own, and the comparison of the two: replay, capture, diff."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, TypeAlias
+
+import anyio
+import attrs
+
+from otlp_capture.capture import CaptureConfig, CaptureError, OtlpCaptureService
+from otlp_capture.receiver import (
+    GrpcReceiverSettings,
+    HttpReceiverSettings,
+    Receiver,
+    ReceiverError,
+    open_receiver,
+)
+from otlp_capture.result import Failure, Outcome, Success
+from otlp_capture.sessions import (
+    CaptureSessionMetadata,
+    SessionAlreadyExists,
+    SessionNotFound,
+    load_session,
+)
+from otlp_capture.storage import S3Storage
+from otlp_replay.config import ReplayConfig
+from otlp_replay.errors import ReplayError, as_replay_error
+from otlp_replay.service import OtlpReplayService
+from otlp_replay.status import ReplayStatus
+from otlp_replay.verify import (
+    DEFAULT_MAX_EXAMPLES,
+    DEFAULT_MEMORY_BYTES,
+    Comparison,
+    RemappedIds,
+    Repeated,
+    Resent,
+    ShiftMode,
+    VerifyError,
+    verify,
+)
+
+_GLANCE_S: Final = 0.05
+_STOPPING_S: Final = 30.0
+
+RoundTripError: TypeAlias = (
+    VerifyError | CaptureError | ReceiverError | SessionAlreadyExists | ReplayError
+)
+"""Everything that `replay_and_verify` answers in place of a result."""
+
+
+@attrs.frozen(kw_only=True)
+class RoundTrip:
+    """What a replay into a session of one's own found.
+
+    Attributes:
+        status: how the replay ended; it may have broken off.
+        captured: the session that it went into.
+        comparison: how that differs from what was to be replayed.
+    """
+
+    status: ReplayStatus
+    captured: CaptureSessionMetadata
+    comparison: Comparison
+
+    @property
+    def is_faithful(self) -> bool:
+        """Whether all that was to arrive did, and nothing else."""
+        return self.status.status == "completed" and self.comparison.equal
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return {
+            "faithful": self.is_faithful,
+            "replay": self.status.to_json(),
+            "session": self.captured.session_id,
+            "comparison": self.comparison.to_json(),
+        }
+
+
+async def replay_and_verify(
+    storage: S3Storage,
+    capture: OtlpCaptureService,
+    replay: OtlpReplayService,
+    config: ReplayConfig,
+    into: str,
+    *,
+    watch: Callable[[ReplayStatus], None] | None = None,
+    max_examples: int = DEFAULT_MAX_EXAMPLES,
+    memory_bytes: int = DEFAULT_MEMORY_BYTES,
+) -> Outcome[RoundTrip, RoundTripError]:
+    """Replay into a receiver of this process, and compare what it recorded with the original.
+
+    The receiver listens on a free port of this machine, by the protocol of *config*, whose
+    `target_endpoint` is not used. What is compared is what the configuration declares: its
+    timestamps, its loops and copies with their ids, and its choice of signals, requests and
+    records. A request that the replay leaves out, or that is not delivered, is missing.
+
+    Args:
+        storage: where the session is, and where the services keep theirs.
+        capture: records what arrives.
+        replay: sends.
+        config: what to replay, and how.
+        into: the id of a new session.
+        watch: is told how the replay stands, a few times a second.
+        max_examples: how many differences of each kind to describe.
+        memory_bytes: how much memory the comparison may take.
+
+    Fails with:
+        SessionAlreadyExists: there is a session *into*; it is left as it is.
+        ReplayError, CaptureError, ReceiverError: as what is used fails; what was recorded by then
+            stays in the session *into*.
+        VerifyError: the two cannot be compared.
+    """
+    taken = await _taken(storage, into)
+    if taken is not None:
+        return Failure(taken)
+    started = await capture.start_capture(
+        CaptureConfig(
+            session_id=into,
+            created_by="otlp-capture replay",
+            description=f"A replay of {', '.join(config.session_ids)}",
+        )
+    )
+    if isinstance(started, Failure):
+        return started
+    try:
+        sent = await _received(
+            capture, into, config, lambda url: _replay(replay, config, url, watch)
+        )
+    except anyio.get_cancelled_exc_class():
+        with anyio.move_on_after(_STOPPING_S, shield=True):
+            await capture.stop_capture(into)
+        raise
+    stopped = await capture.stop_capture(into)
+    if isinstance(sent, Failure):
+        return sent
+    if isinstance(stopped, Failure):
+        return stopped
+    compared = await verify(
+        storage,
+        config.session_ids,
+        into,
+        shift=_shift_mode(config),
+        shift_ns=config.base_time_offset,
+        signals=config.signals,
+        remapped=_resent(config),
+        max_examples=max_examples,
+        memory_bytes=memory_bytes,
+    )
+    if isinstance(compared, Failure):
+        return compared
+    return Success(
+        RoundTrip(status=sent.unwrap(), captured=stopped.unwrap(), comparison=compared.unwrap())
+    )
+
+
+async def _taken(storage: S3Storage, session_id: str) -> RoundTripError | None:
+    loaded = await load_session(storage, session_id)
+    match loaded:
+        case Success(found):
+            return SessionAlreadyExists(session_id, found.metadata.status)
+        case Failure(SessionNotFound()):
+            return None
+        case Failure(error):
+            return as_replay_error(session_id, error)
+
+
+async def _received(
+    capture: OtlpCaptureService,
+    session_id: str,
+    config: ReplayConfig,
+    send: Callable[[str], Awaitable[Outcome[ReplayStatus, ReplayError]]],
+) -> Outcome[ReplayStatus, RoundTripError]:
+    """Record what *send* sends to the URL that it is given."""
+    is_grpc = config.protocol == "grpc"
+    async with open_receiver(
+        capture,
+        session_id,
+        http=None if is_grpc else HttpReceiverSettings(port=0),
+        grpc=GrpcReceiverSettings(port=0) if is_grpc else None,
+    ) as opened:
+        if isinstance(opened, Failure):
+            return opened
+        return await send(_url(opened.unwrap()))
+
+
+def _url(receiver: Receiver) -> str:
+    listening = receiver.http or receiver.grpc
+    assert listening is not None
+    return listening.url
+
+
+async def _replay(
+    service: OtlpReplayService,
+    config: ReplayConfig,
+    url: str,
+    watch: Callable[[ReplayStatus], None] | None,
+) -> Outcome[ReplayStatus, ReplayError]:
+    status = await service.start_replay(attrs.evolve(config, target_endpoint=url))
+    while True:
+        if isinstance(status, Failure):
+            return status
+        if watch is not None:
+            watch(status.unwrap())
+        if status.unwrap().is_over:
+            return status
+        await anyio.sleep(_GLANCE_S)
+        status = await service.get_replay_status(config.session_id)
+
+
+def _shift_mode(config: ReplayConfig) -> ShiftMode:
+    match config.timestamp_adjustment:
+        case "none":
+            return "none"
+        case "relative":
+            return "constant"
+        case "current":
+            return "per-request"
+
+
+def _resent(config: ReplayConfig) -> Resent:
+    if config.is_remapping:
+        return RemappedIds(config.seed, config.loops, config.copies)
+    return Repeated(config.loops, config.copies)
