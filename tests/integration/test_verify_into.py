@@ -68,9 +68,7 @@ async def test_a_given_offset_is_what_is_declared(storage: S3Storage) -> None:
 
 
 @pytest.mark.parametrize("signal", SIGNALS)
-async def test_signals_that_are_not_sent_are_not_missed(
-    storage: S3Storage, signal: Signal
-) -> None:
+async def test_signals_that_are_not_sent_are_not_missed(storage: S3Storage, signal: Signal) -> None:
     settings = {f"replay_{other}": other == signal for other in SIGNALS}
 
     found: RoundTrip = or_raise(await round_trip(storage, **settings))
