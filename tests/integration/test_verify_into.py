@@ -12,7 +12,7 @@ from otlp_capture.otlp import SIGNALS, Signal
 from otlp_capture.result import Failure, or_raise
 from otlp_capture.sessions import SessionAlreadyExists, load_session
 from otlp_capture.storage import S3Storage
-from otlp_replay import ReplayConfig
+from otlp_replay import ReplayConfig, ReplayStatus
 from otlp_replay.round_trip import RoundTrip, replay_and_verify
 from tests.captures import opened_capture
 from tests.clocks import HANGS_AFTER_S
@@ -33,7 +33,7 @@ async def storage() -> AsyncIterator[S3Storage]:
         yield opened
 
 
-async def round_trip(storage: S3Storage, into: str = "copy", **settings: Any) -> Any:
+async def round_trip(storage: S3Storage, into: str = "copy", /, **settings: Any) -> Any:
     clock = SYSTEM_CLOCK
     async with opened_capture(storage, clock) as capture, opened_service(storage, clock) as replay:
         with anyio.fail_after(HANGS_AFTER_S):
@@ -59,7 +59,7 @@ async def test_what_arrived_equals_what_was_sent(
 
 
 async def test_a_given_offset_is_what_is_declared(storage: S3Storage) -> None:
-    offset = {"timestamp_adjustment": "relative", "base_time_offset": 5}
+    offset: dict[str, Any] = {"timestamp_adjustment": "relative", "base_time_offset": 5}
 
     found: RoundTrip = or_raise(await round_trip(storage, **offset))
 
@@ -69,7 +69,7 @@ async def test_a_given_offset_is_what_is_declared(storage: S3Storage) -> None:
 
 @pytest.mark.parametrize("signal", SIGNALS)
 async def test_signals_that_are_not_sent_are_not_missed(storage: S3Storage, signal: Signal) -> None:
-    settings = {f"replay_{other}": other == signal for other in SIGNALS}
+    settings: dict[str, Any] = {f"replay_{other}": other == signal for other in SIGNALS}
 
     found: RoundTrip = or_raise(await round_trip(storage, **settings))
 
@@ -91,7 +91,7 @@ async def test_a_request_that_is_not_sent_is_missing(storage: S3Storage) -> None
 async def test_a_session_that_is_there_is_left_as_it_is(storage: S3Storage) -> None:
     before = await load_session(storage, SESSION)
 
-    found = await round_trip(storage, into=SESSION)
+    found = await round_trip(storage, SESSION)
 
     assert found == Failure(SessionAlreadyExists(SESSION, "completed"))
     assert await load_session(storage, SESSION) == before
@@ -104,7 +104,8 @@ async def test_a_session_to_replay_has_to_be_there(storage: S3Storage) -> None:
 
 
 async def test_one_is_told_how_the_replay_stands(storage: S3Storage) -> None:
-    clock, told = SYSTEM_CLOCK, []
+    clock = SYSTEM_CLOCK
+    told: list[ReplayStatus] = []
     async with opened_capture(storage, clock) as capture, opened_service(storage, clock) as replay:
         with anyio.fail_after(HANGS_AFTER_S):
             done = or_raise(

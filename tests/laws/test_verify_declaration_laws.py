@@ -233,7 +233,7 @@ class TestMutations:
 @attrs.frozen
 class Kept:
     request: bytes
-    record_count: int
+    is_filtered_out: bool
 
 
 @attrs.frozen
@@ -244,6 +244,12 @@ class Parts:
     count: int
     services: frozenset[str]
 
+    def resolved(self, *_: SessionIndex) -> "Parts":
+        return self
+
+    def segments(self, index: SessionIndex, /) -> SessionIndex:
+        return index
+
     def frames(self, index: SessionIndex, /) -> Iterator[FrameRef]:
         return (ref for ref in in_order(index) if ref.frame.sequence % self.count == self.index)
 
@@ -252,7 +258,7 @@ class Parts:
     ) -> Outcome[Kept, InvalidRequest]:
         assert sequence % self.count == self.index
         kept = or_raise(otlp.select_services(request, signal, self.services.__contains__))
-        return Success(Kept(kept, or_raise(otlp.scan(kept, signal)).record_count))
+        return Success(Kept(kept, not or_raise(otlp.scan(kept, signal)).record_count))
 
 
 class TestSelected:

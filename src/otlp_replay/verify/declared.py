@@ -26,13 +26,21 @@ class Narrowed(Protocol):
         ...
 
     @property
-    def record_count(self) -> int:
-        """How many records that has."""
+    def is_filtered_out(self) -> bool:
+        """Whether nothing is left that could be sent."""
         ...
 
 
 class Selects(Protocol):
     """What is replayed of a session; a `Selection` is one."""
+
+    def resolved(self, *indexes: SessionIndex) -> "Selects":
+        """Return the same choice with its window where the clock of these sessions has it."""
+        ...
+
+    def segments(self, index: SessionIndex, /) -> SessionIndex:
+        """Return the segments that may hold what is chosen, and their damages."""
+        ...
 
     def frames(self, index: SessionIndex, /) -> Iterator[FrameRef]:
         """Yield the chosen requests, by (arrival, sequence, key, offset)."""
@@ -126,7 +134,7 @@ class Declarations:
             narrowed = self.selected.narrow(request, signal, sequence)
             if isinstance(narrowed, Failure):
                 return narrowed
-            if not narrowed.unwrap().record_count:
+            if narrowed.unwrap().is_filtered_out:
                 return Success([])
             request = narrowed.unwrap().request
         if self.mutations:

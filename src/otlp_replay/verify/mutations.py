@@ -1,5 +1,6 @@
 """Which changes of A can be declared, and whether a declaration makes sense."""
 
+from collections.abc import Sequence
 from typing import Final, TypeAlias
 
 from otlp_capture.capture import InvalidConfig
@@ -24,13 +25,15 @@ mutate: Final = apply_edits
 
 def wrong_mutation(mutation: object) -> InvalidConfig | None:
     """Return what cannot be of a mutation; None where it can."""
+    places: Sequence[str] = ATTRIBUTE_PLACES
+    texts: Sequence[object]
     match mutation:
         case SetText(on=on, text=text):
-            places, texts = TEXT_PLACES, (text,)
+            places, texts = TEXT_PLACES, [text]
         case RenameAttribute(key=key, to=to, on=on):
-            places, texts = ATTRIBUTE_PLACES, (key, to)
+            texts = [key, to]
         case DropAttribute(key=key, on=on) | SetAttribute(key=key, on=on):
-            places, texts = ATTRIBUTE_PLACES, (key,)
+            texts = [key]
         case _:
             allowed = "use DropAttribute, SetAttribute, RenameAttribute or SetText"
             return InvalidConfig("mutations", mutation, allowed)

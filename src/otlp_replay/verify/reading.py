@@ -1,6 +1,6 @@
 """How sessions become records: read in batches, worked on beside the event loop."""
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Final, TypeAlias
 
 import anyio.to_thread
@@ -12,7 +12,7 @@ from otlp_capture.sessions import (
     FrameRef,
     RequestReader,
     SegmentCorrupted,
-    SegmentIndex,
+    SessionIndex,
     StoredRequest,
     index_session,
     load_session,
@@ -86,9 +86,7 @@ async def open_source(
         DataCorrupted, DecompressionFailure: one is damaged, so what it holds cannot be told.
         StorageFailure: the store did not answer well.
     """
-    segments: list[SegmentIndex] = []
-    owners: dict[str, str] = {}
-    streams: list[Iterable[FrameRef]] = []
+    indexes: list[SessionIndex] = []
     active: list[str] = []
     for session_id in session_ids:
         loaded = await load_session(storage, session_id)
@@ -99,25 +97,34 @@ async def open_source(
         indexed = await index_session(storage, session_id)
         if isinstance(indexed, Failure):
             return Failure(as_replay_error(session_id, indexed.failure()))
-        index = indexed.unwrap()
+        indexes.append(indexed.unwrap())
+    selected = declared.selected and declared.selected.resolved(*indexes)
+    chosen = indexes if selected is None else list(map(selected.segments, indexes))
+    for session_id, index in zip(session_ids, chosen, strict=True):
         if index.damages:
             return Failure(as_replay_error(session_id, index.damages[0]))
-        segments += index.segments
-        owners.update((segment.key, session_id) for segment in index.segments)
-        if declared.selected is None:
-            streams.append(arriving(index, signals))
-        else:
-            chosen = declared.selected.frames(index)
-            streams.append(ref for ref in chosen if ref.segment.signal in signals)
+    streams = [
+        arriving(index, signals) if selected is None else _of(signals, selected.frames(index))
+        for index in chosen
+    ]
+    segments = [segment for index in chosen for segment in index.segments]
     return Success(
         Source(
             refs=await anyio.to_thread.run_sync(Refs, segments, merged(streams)),
             declared=declared,
             reader=RequestReader(storage, cache_bytes=_CACHE_BYTES),
-            session_ids=owners,
+            session_ids={
+                segment.key: session_id
+                for session_id, index in zip(session_ids, chosen, strict=True)
+                for segment in index.segments
+            },
             active=tuple(active),
         )
     )
+
+
+def _of(signals: Collection[Signal], refs: Iterable[FrameRef]) -> Iterator[FrameRef]:
+    return (ref for ref in refs if ref.segment.signal in signals)
 
 
 async def read_requests(
