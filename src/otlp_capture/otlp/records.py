@@ -59,6 +59,7 @@ class CanonicalRecord:
         path: where it stands in its request, such as `resourceLogs[0].scopeLogs[0].logRecords[2]`;
             `describe` takes it.
         is_container: it is no record but a container, kept so that its unknown fields are compared.
+        is_dated: `base_time` is the record's own, so it lies within the bounds that `scan` tells.
     """
 
     signal: Signal
@@ -68,6 +69,7 @@ class CanonicalRecord:
     base_time: int
     path: str
     is_container: bool
+    is_dated: bool = False
 
 
 @attrs.frozen
@@ -185,7 +187,8 @@ def _canonical(records: list[Message], context: _Context, path: str) -> Iterator
     signal, table = context.signal, table_of_message(records[0])
     times_of, identify = RECORD_TIMES[signal], _IDENTITIES[signal]
     for index, record in enumerate(records):
-        base_time = times_of(record)[0] or _first_time(record, table)
+        own_time = times_of(record)[0]
+        base_time = own_time or _first_time(record, table)
         marks = bytearray()
         _canonicalize(record, table, base_time, marks)
         yield CanonicalRecord(
@@ -196,6 +199,7 @@ def _canonical(records: list[Message], context: _Context, path: str) -> Iterator
             base_time,
             f"{context.path}.{path}[{index}]",
             is_container=False,
+            is_dated=bool(own_time),
         )
 
 

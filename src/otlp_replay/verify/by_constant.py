@@ -13,7 +13,7 @@ import attrs
 from otlp_capture.result import Failure, Outcome, Success
 from otlp_replay.errors import ReplayError
 from otlp_replay.verify.contents import Contents
-from otlp_replay.verify.matching import Leftovers, aligned, row_differences
+from otlp_replay.verify.matching import Leftovers, aligned, named_differences, repeated_rows
 from otlp_replay.verify.reading import Source, into_rows, read_requests
 from otlp_replay.verify.rows import SortedRows, digest_of, group_of, moved, time_of
 from otlp_replay.verify.shifts import Group, find_shifts
@@ -95,11 +95,35 @@ def compare_rows(
     Raises:
         OSError: there is no room for a file.
     """
+    apart = set_apart(a, b, shifts, memory, max_examples)
+    apart.name()
+    return apart.compared
+
+
+@attrs.frozen
+class Apart:
+    """Two sides whose equal records were set against each other."""
+
+    compared: Compared
+    left: Leftovers
+
+    def name(self) -> None:
+        """Count what is left, as changed where two are one by name."""
+        shifts = self.compared.shifts
+        found = named_differences(self.left, lambda one, _: shifts[one.group])
+        self.compared.tally.add(found)
+
+
+def set_apart(a: Rows, b: Rows, shifts: Sequence[int], memory: Memory, max_examples: int) -> Apart:
+    """Set equal records against each other, each loop of A moved by its shift.
+
+    Raises:
+        OSError: there is no room for a file.
+    """
     tally = Tally(a.contents, b.contents, max_examples)
     left = Leftovers(memory.rows(4 * _PARTS), memory.rows(4 * _PARTS))
-    rows_a = _moved_by_loop(a.rows, shifts, memory)
-    tally.add(row_differences(rows_a, b.rows, left, lambda one, _: shifts[one.group]))
-    return Compared(a.contents, b.contents, tally, tuple(shifts))
+    tally.add(repeated_rows(_moved_by_loop(a.rows, shifts, memory), b.rows, left))
+    return Apart(Compared(a.contents, b.contents, tally, tuple(shifts)), left)
 
 
 def shifts_of_rows(a: Rows, b: Rows, loops: int) -> tuple[int, ...]:

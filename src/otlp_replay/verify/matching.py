@@ -51,13 +51,23 @@ def row_differences(
 ) -> Iterator[RowDifference]:
     """Yield every difference between rows of A and rows of B, in no order that matters.
 
-    Of neither more than a few are held at once, however often one record repeats.
-
     Args:
         rows_a: of A, sorted, at the times at which they have to be in B.
         rows_b: of B, sorted.
         left: takes what differs meanwhile; empty before.
         shift_of: tells the shift of a pair.
+    """
+    yield from repeated_rows(rows_a, rows_b, left)
+    yield from named_differences(left, shift_of)
+
+
+def repeated_rows(
+    rows_a: Iterable[bytes], rows_b: Iterable[bytes], left: Leftovers
+) -> Iterator[RowDifference]:
+    """Set equal rows against each other, and yield those of B that A has less often.
+
+    Of neither more than a few are held at once, however often one record repeats. The arguments are
+    those of `row_differences`.
     """
     for _, same_a, same_b in aligned(rows_a, rows_b, digest_and_time):
         first_a = next(same_a, None)
@@ -69,6 +79,10 @@ def row_differences(
                 left.missing.add(unpacked(one).turned())
             elif one is None:
                 yield RowDifference("duplicated", row_b=unpacked(other))
+
+
+def named_differences(left: Leftovers, shift_of: Matched) -> Iterator[RowDifference]:
+    """Yield what of the leftovers is changed, by identity, and what is missing or extra."""
     for _, named_a, named_b in aligned(left.missing, left.extra, digest_of):
         yield from _named_alike(named_a, named_b, shift_of)
 

@@ -216,6 +216,7 @@ def into_rows(contents: Contents, rows: SortedRows) -> Take:
                 first + place,
                 record.identity,
                 contents.count(record),
+                record.is_dated,
                 variant.loop,
             )
             rows.add(row.packed())

@@ -73,6 +73,7 @@ class Recording:
             row,
             self.identity(row),
             self._kin_of_row[row],
+            False,  # noqa: FBT003 - a row has places, not names
             group,
         ).packed()
 

@@ -12,7 +12,7 @@ from struct import Struct
 from tempfile import TemporaryFile
 from typing import IO, Final, NamedTuple
 
-_LAYOUT: Final = Struct(">16s9sQ16sII")
+_LAYOUT: Final = Struct(">16s9sQ16sI?I")
 _TIME_BYTES: Final = 9
 _NO_TIME: Final = 1 << 64
 """What is added to a time when it is written, so that times before 0 sort before it."""
@@ -33,6 +33,7 @@ class Row(NamedTuple):
         number: its place among all records of its recording, sorted third.
         other: the digest that is not `key`.
         kin: the number of what it is of.
+        is_dated: its time is its own, not one that stands inside it.
         group: by which of several shifts it is moved.
     """
 
@@ -41,6 +42,7 @@ class Row(NamedTuple):
     number: int
     other: bytes
     kin: int
+    is_dated: bool
     group: int
 
     def packed(self) -> bytes:
@@ -49,7 +51,9 @@ class Row(NamedTuple):
 
     def turned(self) -> bytes:
         """Write it by its other digest."""
-        return _LAYOUT.pack(self.other, self.time, self.number, self.key, self.kin, self.group)
+        return _LAYOUT.pack(
+            self.other, self.time, self.number, self.key, self.kin, self.is_dated, self.group
+        )
 
 
 def unpacked(row: bytes) -> Row:
@@ -127,6 +131,11 @@ class SortedRows:
         """Add some rows, as `add` does."""
         for row in rows:
             self.add(row)
+
+    def __len__(self) -> int:
+        """Return how many rows there are."""
+        in_file = sum(end - start for start, end in self._runs) // _LAYOUT.size
+        return in_file + len(self._rows)
 
     def __iter__(self) -> Iterator[bytes]:
         """Yield the rows, sorted."""

@@ -1,13 +1,17 @@
 """Which whole requests of two sides are equal, and under which shift."""
 
+from array import array
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import TypeAlias
 
 import attrs
 
 from otlp_replay.verify.comparison import ShiftFound
 from otlp_replay.verify.shifts import Group, find_shifts
 from otlp_replay.verify.whole import Services, WholeRequests
+
+Spans: TypeAlias = tuple["array[int]", "array[int]", "array[int]"]
 
 
 @attrs.frozen
@@ -19,12 +23,15 @@ class Left:
         in_a: by the number of a request of A, 1 for those that are left.
         in_b: likewise of B.
         settled: how many records the others have, by signal and service.
+        spans: of each of the others that is of A, its number, and when its records are in B at the
+            earliest and at the latest; 0 where they have no time.
     """
 
     shifts: tuple[int, ...]
     in_a: bytearray
     in_b: bytearray
     settled: Services
+    spans: Spans
 
     @property
     def is_nothing(self) -> bool:
@@ -58,7 +65,24 @@ def set_against(a: WholeRequests, b: WholeRequests, shifts: Sequence[int]) -> Le
             partners = waiting.get(time + shifts[a.loop(place)] if time else 0)
             if partners:
                 settled_a[place] = settled_b[partners.pop()] = 1
-    return Left(tuple(shifts), _left(a, settled_a), _left(b, settled_b), a.services(settled_a))
+    return Left(
+        tuple(shifts),
+        _left(a, settled_a),
+        _left(b, settled_b),
+        a.services(settled_a),
+        _spans(a, settled_a, shifts),
+    )
+
+
+def _spans(a: WholeRequests, settled: bytearray, shifts: Sequence[int]) -> Spans:
+    numbers, starts, ends = array("Q"), array("Q"), array("Q")
+    for place, is_settled in enumerate(settled):
+        if is_settled:
+            shift_ns = shifts[a.loop(place)] if a.first_times[place] else 0
+            numbers.append(a.numbers[place])
+            starts.append(a.first_times[place] + shift_ns)
+            ends.append(a.last_times[place] + shift_ns)
+    return numbers, starts, ends
 
 
 def _left(side: WholeRequests, settled: bytearray) -> bytearray:

@@ -1,5 +1,6 @@
 """The comparison of two recordings, from the sessions to the report."""
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,11 +15,13 @@ from otlp_capture.result import Failure, Outcome, Success
 from otlp_capture.storage import S3Storage
 from otlp_replay.errors import ReplayError
 from otlp_replay.verify.by_constant import (
+    Apart,
     Compared,
     Memory,
     Rows,
     compare_rows,
     read_rows,
+    set_apart,
     shifts_of_rows,
 )
 from otlp_replay.verify.by_request import compare_by_request
@@ -36,6 +39,7 @@ from otlp_replay.verify.examples import Witness, count_fields, describe_examples
 from otlp_replay.verify.mutations import Mutation
 from otlp_replay.verify.reading import Source, into_recording, open_source, read_requests
 from otlp_replay.verify.recording import RECORDED_BYTES, Recording
+from otlp_replay.verify.second_look import find_repeated, is_the_best_shift
 from otlp_replay.verify.settling import Left, equal_by_request, proposed_shifts, set_against
 from otlp_replay.verify.tally import Tally
 from otlp_replay.verify.whole import HELD_BYTES, Services, WholeRequests
@@ -246,11 +250,7 @@ class _Comparing:
     async def _by_what_is_left(
         self, left: Left, requests_a: int, requests_b: int
     ) -> Outcome[Comparison | None, ReplayError]:
-        """Compare the records of requests without an equal.
-
-        Where those differ, the others count, too: a record may be in B once more than in A, and
-        other shifts may make more records equal.
-        """
+        """Compare the records of requests without an equal; None where the others are needed."""
         a = await read_rows(self._a, self._memory, left.in_a)
         if isinstance(a, Failure):
             return a
@@ -258,16 +258,37 @@ class _Comparing:
         if isinstance(b, Failure):
             return b
         rows_a, rows_b = a.unwrap(), b.unwrap()
-        compared = await anyio.to_thread.run_sync(
-            compare_rows, rows_a, rows_b, left.shifts, self._memory, 0
+        apart = await anyio.to_thread.run_sync(
+            set_apart, rows_a, rows_b, left.shifts, self._memory, self._asked.max_examples
         )
-        if compared.tally.total():
+        looked = await self._looked_again(left, apart)
+        if isinstance(looked, Failure):
+            return looked
+        found = looked.unwrap()
+        if found is None:
             rows_a.rows.clear()
             rows_b.rows.clear()
             return Success(None)
-        counts = left.settled + rows_a.contents.record_counts()
-        shift = self._asked.found(left.shifts)
-        return Success(self._all_equal(shift, counts, requests_a, requests_b))
+        await anyio.to_thread.run_sync(found.name)
+        return await self._report(
+            found.compared,
+            self._asked.found(left.shifts),
+            _Besides(left.settled, requests_a, requests_b),
+        )
+
+    async def _looked_again(self, left: Left, apart: Apart) -> Outcome[Apart | None, ReplayError]:
+        """Ask the requests that are equal what they say of the records that are left."""
+        differing = len(apart.left.missing) + len(apart.left.extra) + apart.compared.tally.total()
+        if not differing:
+            return Success(apart)
+        if self._asked.known_shifts() is None:
+            records = len(apart.compared.a) + len(apart.compared.b)
+            best = await is_the_best_shift(self._a, left, records)
+            if isinstance(best, Failure):
+                return best
+            if not best.unwrap():
+                return Success(None)
+        return await find_repeated(self._a, left, apart, self._memory)
 
     def _all_equal(
         self, shift: ShiftFound, counts: Services, requests_a: int, requests_b: int
@@ -323,7 +344,7 @@ class _Comparing:
         return await self._report(Compared(a.contents, b.contents, tally, ()), shift)
 
     async def _report(
-        self, compared: Compared, shift: ShiftFound
+        self, compared: Compared, shift: ShiftFound, besides: "_Besides | None" = None
     ) -> Outcome[Comparison, ReplayError]:
         tally, in_a, in_b = compared.tally, compared.a, compared.b
         a, b = Witness(self._a, in_a), Witness(self._b, in_b)
@@ -333,7 +354,10 @@ class _Comparing:
         by_field = await count_fields(a, b, tally)
         if isinstance(by_field, Failure):
             return by_field
-        by_service = tally.by_service(in_a.record_counts(), in_b.record_counts())
+        besides = besides or _Besides(Counter(), in_a.request_count, in_b.request_count)
+        by_service = tally.by_service(
+            besides.equal + in_a.record_counts(), besides.equal + in_b.record_counts()
+        )
         return Success(
             Comparison(
                 missing=tally.count("missing"),
@@ -342,8 +366,8 @@ class _Comparing:
                 changed=tally.count("changed"),
                 records_a=sum(row.records_a for row in by_service),
                 records_b=sum(row.records_b for row in by_service),
-                requests_a=in_a.request_count,
-                requests_b=in_b.request_count,
+                requests_a=besides.requests_a,
+                requests_b=besides.requests_b,
                 shift=shift,
                 by_service=by_service,
                 by_field=by_field.unwrap(),
@@ -351,3 +375,12 @@ class _Comparing:
                 active=self._active(),
             )
         )
+
+
+@attrs.frozen
+class _Besides:
+    """What is on both sides besides the records that were compared, and how many requests are."""
+
+    equal: Services
+    requests_a: int
+    requests_b: int

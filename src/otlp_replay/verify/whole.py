@@ -35,6 +35,7 @@ class WholeRequests:
     def __init__(self) -> None:
         self.numbers = array("Q")
         self.first_times = array("Q")
+        self.last_times = array("Q")
         self._digests = bytearray()
         self._record_counts = array("Q")
         self._service_of = array("I")
@@ -55,9 +56,11 @@ class WholeRequests:
         if services is not None and not isinstance(facts, Failure):
             first_time = facts.unwrap().min_time_unix_nano
             digest = _digest(request, signal, first_time)
-        if services is None or not digest:
+        if isinstance(facts, Failure) or services is None or not digest:
+            self.last_times.append(0)
             self._append(bytes(_DIGEST_BYTES), 0, 0, _UNCOMPARED)
             return None
+        self.last_times.append(facts.unwrap().max_time_unix_nano)
         if len(services) > 1:
             self._mixed[len(self._service_of)] = services
             self._append(digest, first_time, services.total(), _MIXED)
