@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from otlp_capture import otlp
@@ -43,15 +43,19 @@ from tests.walks import messages_in, parse
 
 TINY = 1 << 16
 """The least memory that a comparison can be given, in bytes: 128 records of a side."""
+MANY = 10_000
+FEW_REQUESTS = 120
+"""More than are compared as wholes within the least memory."""
 
 
-def without_keys(comparison: Comparison) -> dict[str, Any]:
-    """Return all that is found, but for the names of segments, which are new each time."""
+def findings(comparison: Comparison) -> dict[str, Any]:
+    """Return all that is found, but for which of several equal records is told of."""
     document = comparison.to_json()
-    for difference in document["differences"]:
-        for side in filter(None, (difference["a"], difference["b"])):
-            del side["key"]
-    return document
+    described = [
+        (each["kind"], each["record"], each["field"] and each["field"]["path"])
+        for each in document.pop("differences")
+    ]
+    return {**document, "differences": Counter(described)}
 
 
 class TestMemory:
@@ -70,10 +74,40 @@ class TestMemory:
         b = [each for each in batched_anew(many, seed) if order.random() < 0.9]
         b += [changed(each) for each in order.choices(atoms(many), k=9)] if atoms(many) else []
 
-        within = compared(many, b, shift=mode)
-        beyond = compared(many, b, shift=mode, memory_bytes=TINY)
+        within = compared(many, b, shift=mode, max_examples=MANY)
+        beyond = compared(many, b, shift=mode, max_examples=MANY, memory_bytes=TINY)
 
-        assert without_keys(beyond) == without_keys(within)
+        assert findings(beyond) == findings(within)
+
+    @pytest.mark.parametrize("mode", ["auto", "constant"])
+    @settings(max_examples=12)
+    @given(pool=st.lists(small_requests, min_size=2, max_size=6), seed=seeds, shift_ns=shifts)
+    def test_few_differences_among_equal_requests_are_those_among_all_records(
+        self, mode: ShiftMode, pool: list[Case], seed: int, shift_ns: int
+    ) -> None:
+        """Equal requests are set aside where there is memory for that, and not in the least."""
+        order = random.Random(seed)
+        records = [each for request in pool for each in atoms([request])]
+        assume(records)
+        a = [
+            each
+            for number, record in enumerate(order.choices(records, k=FEW_REQUESTS))
+            for each in moved([named(record, number // 2)], 1_000 * (number // 3))
+        ]
+        some = order.sample(range(FEW_REQUESTS), 9)
+        b = [each for number, each in enumerate(a) if number not in some[:6]]
+        b += [changed(each) for each in atoms([a[number] for number in some[:3]])]
+        b += atoms([a[number] for number in some[5:]])
+        b = moved(b, shift_ns)
+        order.shuffle(b)
+        asked: dict[str, Any] = {"max_examples": MANY}
+        if mode == "constant":
+            asked |= {"shift": mode, "shift_ns": shift_ns}
+
+        by_requests = compared(a, b, **asked)
+        by_records = compared(a, b, **asked, memory_bytes=TINY)
+
+        assert findings(by_requests) == findings(by_records)
 
     @settings(max_examples=5)
     @given(pool=sessions, shift_ns=shifts, seed=seeds)
