@@ -12,6 +12,7 @@ of it out, `redact` takes out what must not be stored, `apply_edits` changes it 
 from otlp_capture.otlp.codec import decode as decode
 from otlp_capture.otlp.codec import encode as encode
 from otlp_capture.otlp.describe import describe as describe
+from otlp_capture.otlp.describe import describer as describer
 from otlp_capture.otlp.describe import first_difference as first_difference
 from otlp_capture.otlp.edit import DropAttribute as DropAttribute
 from otlp_capture.otlp.edit import Edit as Edit
@@ -118,6 +119,7 @@ __all__ = [
     "decode_response",
     "decode_status",
     "describe",
+    "describer",
     "encode",
     "encode_response",
     "encode_retry_status",

@@ -3,6 +3,7 @@
 import re
 import struct
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final, TypeAlias
 
 from otlp_capture.otlp.json_encode import write_double
@@ -38,7 +39,24 @@ def describe(request: bytes, signal: Signal, path: str) -> dict[str, Any]:
         ValueError: the request has no such path.
         OutcomeFailed: the bytes are malformed.
     """
+    return describer(request, signal)(path)
+
+
+def describer(request: bytes, signal: Signal) -> Callable[[str], dict[str, Any]]:
+    """Return what `describe` says of the records of one request, by their paths; it parses once.
+
+    Args:
+        request: protobuf bytes that `canonical_records` has taken.
+        signal: what they carry.
+
+    Raises:
+        OutcomeFailed: the bytes are malformed.
+    """
     message = or_raise(parse_into(new_request(signal), request))
+    return partial(_describe, message, signal)
+
+
+def _describe(message: Message, signal: Signal, path: str) -> dict[str, Any]:
     if not path:
         return {"request": _plain(message, without=RESOURCES[signal])}
     levels: dict[str, Any] = {}

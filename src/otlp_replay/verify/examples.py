@@ -1,13 +1,13 @@
 """Differing records read back from the two recordings, and said for people."""
 
 from collections import Counter, OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias
 
 import anyio.to_thread
 import attrs
 
-from otlp_capture.otlp import SIGNALS, Signal, canonical_records, describe, first_difference
+from otlp_capture.otlp import SIGNALS, Signal, canonical_records, describer, first_difference
 from otlp_capture.result import Failure, Outcome, Success
 from otlp_capture.sessions import SegmentCorrupted, StoredRequest
 from otlp_replay.errors import ReplayError
@@ -37,8 +37,9 @@ class _Opened:
     """A request whose records are known by their paths."""
 
     stored: StoredRequest
-    request: bytes
+    size_bytes: int
     paths: tuple[str, ...]
+    describe: Callable[[str], Levels]
 
 
 class Witness:
@@ -79,9 +80,9 @@ class Witness:
 
     def _keep(self, number: int, opened: _Opened) -> _Opened:
         self._opened[number] = opened
-        held = sum(len(each.request) for each in self._opened.values())
+        held = sum(each.size_bytes for each in self._opened.values())
         while held > _KEPT_BYTES and len(self._opened) > 1:
-            held -= len(self._opened.popitem(last=False)[1].request)
+            held -= self._opened.popitem(last=False)[1].size_bytes
         return opened
 
 
@@ -96,7 +97,7 @@ def _open(
     if isinstance(canonical, Failure):
         return Failure(content_damage(stored, canonical.failure().message))
     paths = tuple(record.path for record in canonical.unwrap().records)
-    return Success(_Opened(stored, request, paths))
+    return Success(_Opened(stored, len(request), paths, describer(request, stored.signal)))
 
 
 def _describe(opened: _Opened, place: int) -> _Seen:
@@ -104,7 +105,7 @@ def _describe(opened: _Opened, place: int) -> _Seen:
     frame = stored.frame
     return _Seen(
         Place(stored.key, frame.offset, frame.received_unix_nano, path),
-        describe(opened.request, stored.signal, path),
+        opened.describe(path),
     )
 
 
