@@ -53,10 +53,13 @@ def describer(request: bytes, signal: Signal) -> Callable[[str], dict[str, Any]]
         OutcomeFailed: the bytes are malformed.
     """
     message = or_raise(parse_into(new_request(signal), request))
-    return partial(_describe, message, signal)
+    return partial(_describe, message, signal, {})
 
 
-def _describe(message: Message, signal: Signal, path: str) -> dict[str, Any]:
+def _describe(
+    message: Message, signal: Signal, known: dict[str, dict[str, Any]], path: str
+) -> dict[str, Any]:
+    """Describe a record; *known* keeps what stands around it, for the others there."""
     if not path:
         return {"request": _plain(message, without=RESOURCES[signal])}
     levels: dict[str, Any] = {}
@@ -65,7 +68,13 @@ def _describe(message: Message, signal: Signal, path: str) -> dict[str, Any]:
         message = _child(message, name, index, path)
         fields = table_of_message(message).by_json_name
         below = fields.get(segments[depth + 1][0]) if depth + 1 < len(segments) else None
-        levels[name] = _plain(message, without=below.name if below else None)
+        if below is None:
+            levels[name] = _plain(message)
+            continue
+        around = ".".join(path.split(".")[: depth + 1])
+        if around not in known:
+            known[around] = _plain(message, without=below.name)
+        levels[name] = known[around]
     return levels
 
 

@@ -106,13 +106,14 @@ def apply_edits(
 
 def _edit_all(message: Message, table: MessageTable, edit: Edit) -> None:
     places = places_in(table)
-    for field, place in places.attributes:
-        if place == edit.on and not isinstance(edit, SetText):
-            _edit(getattr(message, field.name), edit)
     if isinstance(edit, SetText):
-        for name, place in places.texts:
-            if place == edit.on:
+        for name, text_place in places.texts:
+            if text_place == edit.on:
                 setattr(message, name, edit.text)
+    else:
+        for field, place in places.attributes:
+            if place == edit.on:
+                _edit(getattr(message, field.name), edit)
     for field in places.inner:
         for child in children_of(message, field):
             _edit_all(child, field.message, edit)
