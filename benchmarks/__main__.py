@@ -21,6 +21,8 @@ from benchmarks.report import as_document, describe_memory, introduce, print_sub
 from benchmarks.requests import Sample, large_samples, small_sample
 from benchmarks.sessions import storing
 from benchmarks.walks import REMAP, SCAN, SELECT, SELECT_TRACES, SHIFT
+from benchmarks.verifying import verifying
+from benchmarks.walks import REMAP, SCAN, SELECT, SHIFT
 
 _ANY_WIDTH: Final = 10_000
 
@@ -44,6 +46,7 @@ SUBJECTS: Final[dict[str, _Cases]] = {
     "inflate": _anywhere(inflating),
     "store": storing,
     "intake": _anywhere(taking_in),
+    "verify": verifying,
 }
 """What can be measured: from samples, and a directory to make stores in, to cases."""
 

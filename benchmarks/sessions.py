@@ -114,7 +114,7 @@ class _Store:
     def keep(self, frames: Sequence[NewFrame]) -> str:
         """Write a session of *frames*, and return its id."""
         session_id = f"session-{next(self.numbers)}"
-        self.portal.call(_keep, self.storage, session_id, frames)
+        self.portal.call(keep_session, self.storage, session_id, frames)
         return session_id
 
     def read_back(self, session_id: str) -> int:
@@ -207,7 +207,8 @@ def _checked(size_bytes: int, load: _Load) -> int:
     return size_bytes
 
 
-async def _keep(storage: S3Storage, session_id: str, frames: Sequence[NewFrame]) -> None:
+async def keep_session(storage: S3Storage, session_id: str, frames: Sequence[NewFrame]) -> None:
+    """Write a session of *frames*, and its manifest."""
     published: list[SegmentIndex] = []
     async with anyio.create_task_group() as publishing:
         writer = ObjectWriter(storage, session_id, publishing, _nothing, published.append)
