@@ -20,9 +20,8 @@ from benchmarks.redaction import redacting
 from benchmarks.report import as_document, describe_memory, introduce, print_subjects
 from benchmarks.requests import Sample, large_samples, small_sample
 from benchmarks.sessions import storing
-from benchmarks.walks import REMAP, SCAN, SELECT, SELECT_TRACES, SHIFT
 from benchmarks.verifying import verifying
-from benchmarks.walks import REMAP, SCAN, SELECT, SHIFT
+from benchmarks.walks import REMAP, SCAN, SELECT, SELECT_TRACES, SHIFT
 
 _ANY_WIDTH: Final = 10_000
 

@@ -24,6 +24,7 @@ from otlp_capture.sessions import (
 from otlp_capture.storage import S3Storage
 from otlp_replay.config import ReplayConfig
 from otlp_replay.errors import ReplayError, as_replay_error
+from otlp_replay.selection import selection_of
 from otlp_replay.service import OtlpReplayService
 from otlp_replay.status import ReplayStatus
 from otlp_replay.verify import (
@@ -143,6 +144,8 @@ async def replay_and_verify(
         shift_ns=config.base_time_offset,
         signals=config.signals,
         remapped=_resent(config),
+        selected=selection_of(config),
+        limit=config.limit,
         max_examples=max_examples,
         memory_bytes=memory_bytes,
     )

@@ -24,6 +24,7 @@ from otlp_capture.otlp import (
 )
 from otlp_capture.result import Outcome, Success, or_raise
 from otlp_capture.sessions import FrameRef, SessionIndex, in_order
+from otlp_replay.selection import Selection, Shard
 from otlp_replay.verify import Comparison, RemappedIds, Repeated, ShiftMode
 from tests.laws.test_verify_laws import (
     MODES,
@@ -309,6 +310,30 @@ class TestSelected:
 
         assert comparison.equal
         assert comparison.records_a == plain_records(b).total()
+
+    @settings(max_examples=25)
+    @given(a=sessions, count=st.integers(2, 3), seed=seeds)
+    def test_the_parts_of_a_sharded_replay_are_the_whole(
+        self, a: list[Case], count: int, seed: int
+    ) -> None:
+        chosen = [Selection(shard=Shard(index, count)) for index in range(count)]
+        parts = [
+            [
+                (signal, or_raise(each.narrow(request, signal, sequence)).request)
+                for sequence, (signal, request) in enumerate(a)
+            ]
+            for each in chosen
+        ]
+
+        for each, part in zip(chosen, parts, strict=True):
+            assert compared(a, batched_anew(part, seed), shift="none", selected=each).equal
+        together = [request for part in parts for request in part]
+        assert compared(a, batched_anew(together, seed), shift="none").equal
+
+    @settings(max_examples=25)
+    @given(a=sessions, limit=st.integers(0, 5))
+    def test_a_limit_counts_requests(self, a: list[Case], limit: int) -> None:
+        assert compared(a, a[:limit], shift="none", limit=limit).equal
 
 
 class TestOneDifference:

@@ -104,11 +104,13 @@ class Declarations:
 
     Attributes:
         selected: what was chosen of A; None: all.
+        limit: how many of these requests were sent at the most; None: all.
         mutations: what was changed, in this order.
         resent: how often it was sent, and with which ids.
     """
 
     selected: Selects | None = None
+    limit: int | None = None
     mutations: Sequence[Mutation] = ()
     resent: Resent = Repeated()
 
@@ -163,6 +165,9 @@ def _resent(
 
 def wrong_declaration(declared: Declarations) -> InvalidConfig | None:
     """Return what cannot be of a declaration, None where it can."""
+    limit = declared.limit
+    if limit is not None and (type(limit) is not int or limit < 0):
+        return InvalidConfig("limit", limit, "it is a whole number, 0 or more")
     for name in ("loops", "copies"):
         value = getattr(declared.resent, name)
         if type(value) is not int or value < 1:

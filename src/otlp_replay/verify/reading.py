@@ -1,6 +1,7 @@
 """How sessions become records: read in batches, worked on beside the event loop."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Final, TypeAlias
 
 import anyio.to_thread
@@ -107,10 +108,11 @@ async def open_source(
         arriving(index, signals) if selected is None else _of(signals, selected.frames(index))
         for index in chosen
     ]
+    refs = islice(merged(streams), declared.limit)
     segments = [segment for index in chosen for segment in index.segments]
     return Success(
         Source(
-            refs=await anyio.to_thread.run_sync(Refs, segments, merged(streams)),
+            refs=await anyio.to_thread.run_sync(Refs, segments, refs),
             declared=declared,
             reader=RequestReader(storage, cache_bytes=_CACHE_BYTES),
             session_ids={

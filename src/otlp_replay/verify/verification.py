@@ -61,6 +61,7 @@ async def verify(
     remapped: Resent | None = None,
     mutations: Sequence[Mutation] = (),
     selected: Selects | None = None,
+    limit: int | None = None,
     max_examples: int = DEFAULT_MAX_EXAMPLES,
     memory_bytes: int = DEFAULT_MEMORY_BYTES,
     temporary_folder: Path | None = None,
@@ -98,6 +99,7 @@ async def verify(
         remapped: how often A was sent, and with which ids: `RemappedIds` or `Repeated`.
         mutations: what was changed on the way, in this order.
         selected: which part of A was sent.
+        limit: how many requests of this part were sent at the most, the first; None: all.
         max_examples: how many differences of each kind to describe.
         memory_bytes: how much memory the comparison may take.
         temporary_folder: where it puts what does not fit; None: where temporary files go.
@@ -111,7 +113,10 @@ async def verify(
         ComparisonTooLarge: `per-request` needs more memory than it may take.
     """
     declared = Declarations(
-        selected=selected, mutations=tuple(mutations), resent=remapped or Repeated()
+        selected=selected,
+        limit=limit,
+        mutations=tuple(mutations),
+        resent=remapped or Repeated(),
     )
     asked = _Asked(shift, _each(shift_ns), declared.resent.loops, max_examples)
     wrong = (
