@@ -24,7 +24,7 @@ from otlp_capture.sessions import (
 from otlp_capture.storage import S3Storage
 from otlp_replay.config import ReplayConfig
 from otlp_replay.errors import ReplayError, as_replay_error
-from otlp_replay.selection import selection_of
+from otlp_replay.selection import Selection, selection_of
 from otlp_replay.service import OtlpReplayService
 from otlp_replay.status import ReplayStatus
 from otlp_replay.verify import (
@@ -144,7 +144,7 @@ async def replay_and_verify(
         shift_ns=config.base_time_offset,
         signals=config.signals,
         remapped=_resent(config),
-        selected=selection_of(config),
+        selected=_selected(config),
         limit=config.limit,
         max_examples=max_examples,
         memory_bytes=memory_bytes,
@@ -224,3 +224,10 @@ def _resent(config: ReplayConfig) -> Resent:
     if config.is_remapping:
         return RemappedIds(config.seed, config.loops, config.copies)
     return Repeated(config.loops, config.copies)
+
+
+def _selected(config: ReplayConfig) -> Selection | None:
+    """Return what is replayed of the chosen signals, None for all of it."""
+    selection = selection_of(config)
+    is_whole = selection.window.is_everything and not selection.narrows
+    return None if is_whole else selection
