@@ -67,12 +67,12 @@ from otlp_capture.otlp.signals import Signal as Signal
 from otlp_capture.otlp.signals import is_signal as is_signal
 from otlp_capture.otlp.span_links import SpanLinks as SpanLinks
 from otlp_capture.otlp.span_links import span_links as span_links
+from otlp_capture.otlp.ties import Ties as Ties
+from otlp_capture.otlp.ties import ties_of as ties_of
 from otlp_capture.otlp.trace_choice import TRACE_PLACES as TRACE_PLACES
 from otlp_capture.otlp.trace_choice import ChosenRecords as ChosenRecords
 from otlp_capture.otlp.trace_choice import TraceChoice as TraceChoice
 from otlp_capture.otlp.trace_choice import trace_place as trace_place
-from otlp_capture.otlp.ties import Ties as Ties
-from otlp_capture.otlp.ties import ties_of as ties_of
 
 __all__ = [
     "ATTRIBUTE_PLACES",
@@ -137,6 +137,6 @@ __all__ = [
     "select_traces",
     "shift_timestamps",
     "span_links",
-    "trace_place",
     "ties_of",
+    "trace_place",
 ]
