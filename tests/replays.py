@@ -58,11 +58,10 @@ async def opened_service(storage: S3Storage, clock: Clock) -> AsyncIterator[Otlp
         yield service
 
 
-async def over(service: OtlpReplayService, session_id: str = SESSION) -> ReplayStatus:
-    """Wait for the end of a replay."""
-    held: Any = service
-    await held._replays[session_id].over.wait()
-    return or_raise(await service.get_replay_status(session_id))
+async def over(service: OtlpReplayService, replay_id: str = SESSION) -> ReplayStatus:
+    """Wait for the end of a replay, named by itself or by its session."""
+    *_, last = [status async for status in service.watch(replay_id)]
+    return last
 
 
 async def replayed(

@@ -21,13 +21,11 @@ from otlp_capture.sending import (
     parse_allowed_target,
 )
 from otlp_capture.sessions import check_session_id
-from otlp_replay.pacing import RATE_UNITS, Rate
+from otlp_replay.pacing import RATE_UNITS, LatePolicy, Precision, Rate, Speed
 from otlp_replay.selection import After, At, Moment, Shard
 
 TimestampAdjustment: TypeAlias = Literal["none", "relative", "current"]
 Protocol: TypeAlias = Literal["http/protobuf", "http/json", "grpc"]
-LatePolicy: TypeAlias = Literal["catch_up", "stretch", "skip", "fail"]
-Precision: TypeAlias = Literal["normal", "high"]
 ResumeUnknown: TypeAlias = Literal["send", "leave"]
 
 ENCODINGS: Final[Mapping[Protocol, Encoding]] = {
@@ -146,7 +144,7 @@ class ReplayConfig:
     copies: int = 1
     remap_ids: bool | None = None
     seed: int = 0
-    speed_multiplier: float | Literal["max"] = 1.0
+    speed_multiplier: Speed = 1.0
     late_policy: LatePolicy = "catch_up"
     max_lateness_s: float = 1.0
     max_gap_s: float | None = None
@@ -287,7 +285,10 @@ def _shard_problems(shard: object) -> Iterator[InvalidConfig]:
 
 def _window_problems(config: ReplayConfig) -> Iterator[InvalidConfig]:
     for field in ("replay_from", "replay_until"):
-        yield from _moment_problems(field, getattr(config, field))
+        moment = getattr(config, field)
+        problem = None if moment is None else check_moment(field, moment)
+        if problem is not None:
+            yield problem
     match config.replay_from, config.replay_until:
         case At(start), At(end) if start >= end:
             yield InvalidConfig("replay_until", config.replay_until, "it is after replay_from")
@@ -295,16 +296,15 @@ def _window_problems(config: ReplayConfig) -> Iterator[InvalidConfig]:
             yield InvalidConfig("replay_until", config.replay_until, "it is after replay_from")
 
 
-def _moment_problems(field: str, moment: object) -> Iterator[InvalidConfig]:
+def check_moment(field: str, moment: object) -> InvalidConfig | None:
+    """Say what is wrong with a moment on a session's clock; None: nothing is."""
     match moment:
-        case None:
-            return
         case At(nanoseconds) if _is_whole(nanoseconds, 0, _LATEST_UNIX_NANO):
-            return
+            return None
         case After(nanoseconds) if _is_whole(nanoseconds, -_LATEST_UNIX_NANO, _LATEST_UNIX_NANO):
-            return
+            return None
     allowed = "it is At(unix_nano) or After(ns), whole nanoseconds within 64 bits"
-    yield InvalidConfig(field, moment, allowed)
+    return InvalidConfig(field, moment, allowed)
 
 
 def _repetition_problems(config: ReplayConfig) -> Iterator[InvalidConfig]:

@@ -63,28 +63,43 @@ class IngestionFailure:
 
 @attrs.frozen
 class ReplayNotFound:
-    """*session_id* is not being replayed here, and was not."""
+    """*replay_id* names no replay of this service, and no session that it has replayed."""
 
-    session_id: str
+    replay_id: str
     retryable: ClassVar[bool] = False
 
     @property
     def message(self) -> str:
         """What is missing, and what to do."""
-        return f"There is no replay of {self.session_id!r} here. Start one with start_replay."
+        return f"There is no replay {self.replay_id!r} here. Start one with start_replay."
 
 
 @attrs.frozen
-class ReplayAlreadyRunning:
-    """*session_id* is being replayed."""
+class ReplayAlreadyExists:
+    """There is a replay that is called *replay_id*."""
 
-    session_id: str
-    retryable: ClassVar[bool] = True
+    replay_id: str
+    retryable: ClassVar[bool] = False
 
     @property
     def message(self) -> str:
         """What is in the way, and what to do."""
-        return f"{self.session_id!r} is being replayed. Wait until it is over."
+        return f"There is a replay {self.replay_id!r} already. Choose another replay_id, or none."
+
+
+@attrs.frozen
+class ReplayNotSteerable:
+    """The replay *replay_id* cannot do *what* now."""
+
+    replay_id: str
+    what: str
+    reason: str
+    retryable: ClassVar[bool] = False
+
+    @property
+    def message(self) -> str:
+        """What was wanted, and why it cannot be."""
+        return f"The replay {self.replay_id!r} cannot {self.what}: {self.reason}."
 
 
 @attrs.frozen
@@ -100,6 +115,88 @@ class ReplayInterrupted:
         return f"The replay of {self.session_id!r} was interrupted before it was over."
 
 
+@attrs.frozen
+class ReplayCancelled:
+    """Somebody has cancelled the replay."""
+
+    session_id: str
+    retryable: ClassVar[bool] = True
+
+    @property
+    def message(self) -> str:
+        """What happened."""
+        return f"The replay of {self.session_id!r} was cancelled."
+
+
+@attrs.frozen
+class TargetTooSlow:
+    """A request was too late, and the replay was to fail then."""
+
+    target: str
+    lateness_s: float
+    max_lateness_s: float
+    retryable: ClassVar[bool] = True
+
+    @property
+    def message(self) -> str:
+        """How late it was, and what to do."""
+        return (
+            f"A request to {self.target} was {self.lateness_s:.3f} s late, more than "
+            f"{self.max_lateness_s:g} s. The replay ended; lower its speed, or let it be later."
+        )
+
+
+@attrs.frozen
+class TooLate:
+    """A request is not sent because it is late."""
+
+    lateness_s: float
+    max_lateness_s: float
+    retryable: ClassVar[bool] = False
+
+    @property
+    def message(self) -> str:
+        """How late it was."""
+        return f"it was {self.lateness_s:.3f} s late, more than {self.max_lateness_s:g} s"
+
+
+@attrs.frozen
+class Skipped:
+    """A request is not sent because the replay was moved past it."""
+
+    retryable: ClassVar[bool] = False
+
+    @property
+    def message(self) -> str:
+        """What happened."""
+        return "the replay was moved past it"
+
+
+@attrs.frozen
+class FilteredOut:
+    """A request is not sent because nothing of it was chosen."""
+
+    retryable: ClassVar[bool] = False
+
+    @property
+    def message(self) -> str:
+        """What happened."""
+        return "none of its records was chosen"
+
+
+@attrs.frozen
+class DurationReached:
+    """A request is not sent because the replay was to end before."""
+
+    max_duration_s: float
+    retryable: ClassVar[bool] = False
+
+    @property
+    def message(self) -> str:
+        """What happened."""
+        return f"the replay was to end after {self.max_duration_s:g} s"
+
+
 ReplayError: TypeAlias = (
     InvalidConfig
     | InvalidSessionId
@@ -108,8 +205,11 @@ ReplayError: TypeAlias = (
     | DecompressionFailure
     | IngestionFailure
     | ReplayNotFound
-    | ReplayAlreadyRunning
+    | ReplayAlreadyExists
+    | ReplayNotSteerable
     | ReplayInterrupted
+    | ReplayCancelled
+    | TargetTooSlow
     | StorageFailure
     | TargetNotAllowed
 )

@@ -86,7 +86,12 @@ class Settled:
 
 
 class Observer(Protocol):
-    """Told of every request of a replay, in the event loop: both calls take microseconds."""
+    """Told of every request of a replay, in the event loop: both calls take microseconds.
+
+    Those that a replay was moved past, or had not reached when it ended, are counted in its status
+    and not told of one by one. One that is sent again, because the replay was moved back, is told
+    of again under its number.
+    """
 
     def intend(self, event: Event) -> None:
         """Hear that *event* is dispatched next."""

@@ -1,14 +1,17 @@
 """Two ledgers of a replay, requests and records; each accounts for all that was planned."""
 
 import logging
+from collections import Counter
 from datetime import datetime
 
+import anyio
 import attrs
 
 from otlp_capture.result import Fault
-from otlp_capture.sending import Delivery, DeliveryOutcome
+from otlp_capture.sending import DeliveryOutcome
 from otlp_replay.errors import ReplayError
-from otlp_replay.status import ReplayStatus
+from otlp_replay.events import Settled
+from otlp_replay.status import DeliveryCounts, ReplayStatus
 
 _log = logging.getLogger(__name__)
 
@@ -17,78 +20,114 @@ class Ledger:
     """Keeps a replay's status.
 
     Args:
-        replay_id: which replay.
-        session_id: what is replayed.
-        requests: how many requests are planned.
-        records: how many spans, data points and log records they hold.
-
-    Attributes:
-        status: how the replay stands.
+        status: how the replay stands before it begins.
+        records: how many spans, data points and log records are planned.
     """
 
-    def __init__(self, replay_id: str, session_id: str, requests: int, records: int) -> None:
-        self.status = ReplayStatus(
-            replay_id=replay_id, session_id=session_id, status="pending", total_records=requests
-        )
-        self._records = records
+    def __init__(self, status: ReplayStatus, records: int) -> None:
+        self._facts, self._records = status, records
+        self._requests = status.total_records
+        self._by_request, self._by_record = Counter[str](), Counter[str]()
+        self._reasons = Counter[str]()
+        self._retries = 0
+        self._key: str | None = None
         self._told: set[DeliveryOutcome] = set()
+        self._changed = anyio.Event()
+
+    @property
+    def status(self) -> ReplayStatus:
+        """How the replay stands."""
+        return attrs.evolve(
+            self._facts,
+            total_records=self._requests,
+            current_file=self._key,
+            delivery=DeliveryCounts(**self._by_request),
+            delivery_records=DeliveryCounts(**self._by_record),
+            retries=self._retries,
+            not_sent_reasons=dict(self._reasons),
+        )
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the status will not change any more."""
+        return self._facts.is_over
 
     def begin(self) -> None:
         """Note that the replay is running."""
-        self.status = attrs.evolve(self.status, status="running")
+        self._note(attrs.evolve(self._facts, status="running"))
 
     def start(self, at: datetime) -> None:
         """Note when the first request was due."""
-        self.status = attrs.evolve(self.status, started_at=at)
+        self._note(attrs.evolve(self._facts, started_at=at))
+
+    def pause(self, *, is_paused: bool) -> None:
+        """Note whether the replay stands still."""
+        self._note(attrs.evolve(self._facts, is_paused=is_paused))
 
     def dispatch(self, key: str) -> None:
         """Note which segment the request comes from that is sent now."""
-        self.status = attrs.evolve(self.status, current_file=key)
+        self._key = key
 
-    def settle(self, delivery: Delivery, records: int) -> None:
-        """Account for a request that was sent, and its *records*."""
-        self._tell(delivery.outcome, delivery.reason)
-        by_record = self.status.delivery_records
-        if delivery.outcome == "rejected":
-            by_record = by_record.plus("delivered", records - delivery.rejected_records)
-            by_record = by_record.plus("rejected", delivery.rejected_records)
+    def plan(self, requests: int, records: int) -> None:
+        """Note that so many more are planned: what is sent again."""
+        self._requests += requests
+        self._records += records
+        self._tell_watchers()
+
+    def settle(self, settled: Settled) -> None:
+        """Account for a request, and its records; those that were filtered out are not sent."""
+        outcome, records = settled.outcome, settled.record_count
+        self._tell(outcome, settled.reason)
+        self._by_request[outcome] += 1
+        if outcome == "rejected":
+            self._by_record["delivered"] += records - settled.rejected_records
+            self._by_record["rejected"] += settled.rejected_records
         else:
-            by_record = by_record.plus(delivery.outcome, records)
-        self.status = attrs.evolve(
-            self.status,
-            delivery=self.status.delivery.plus(delivery.outcome, 1),
-            delivery_records=by_record,
-            retries=self.status.retries + delivery.attempts - 1,
-        )
+            self._by_record[outcome] += records
+        self._by_record["not_sent"] += settled.event.ref.frame.record_count - records
+        self._retries += max(0, settled.attempts - 1)
+        self._tell_watchers()
 
-    def leave_out(self, cause: Fault, records: int) -> None:
-        """Account for a request that is not sent because of *cause*, and its *records*."""
+    def leave_out(self, cause: Fault, requests: int, records: int) -> None:
+        """Account for requests that are not sent because of *cause*, and their records."""
+        if not requests:
+            return
+        self._reasons[type(cause).__name__] += requests
+        self._by_request["not_sent"] += requests
+        self._by_record["not_sent"] += records
         self._tell("not_sent", cause.message)
-        self._leave_out(cause, 1, records)
+        self._tell_watchers()
 
-    def close(self, at: datetime, error: ReplayError | None) -> None:
-        """Account for what was not reached, and say how the replay ended."""
-        left = self.status.total_records - self.status.delivery.total
-        if error is not None and left:
-            self._leave_out(error, left, self._records - self.status.delivery_records.total)
-        self.status = attrs.evolve(
-            self.status,
+    def close(self, at: datetime, error: ReplayError | None, cause: Fault | None) -> None:
+        """Account for what was not reached because of *cause*, and say how the replay ended."""
+        left = self._requests - self._by_request.total()
+        if cause is not None and left:
+            self._reasons[type(cause).__name__] += left
+            self._by_request["not_sent"] += left
+            self._by_record["not_sent"] += self._records - self._by_record.total()
+        ended = attrs.evolve(
+            self._facts,
             status="completed" if error is None else "failed",
-            started_at=self.status.started_at or at,
+            started_at=self._facts.started_at or at,
             completed_at=at,
             error=error,
+            is_paused=False,
         )
+        self._note(ended)
 
-    def _leave_out(self, cause: Fault, requests: int, records: int) -> None:
-        reasons = dict(self.status.not_sent_reasons)
-        reason = type(cause).__name__
-        reasons[reason] = reasons.get(reason, 0) + requests
-        self.status = attrs.evolve(
-            self.status,
-            delivery=self.status.delivery.plus("not_sent", requests),
-            delivery_records=self.status.delivery_records.plus("not_sent", records),
-            not_sent_reasons=reasons,
-        )
+    def _note(self, facts: ReplayStatus) -> None:
+        self._facts = facts
+        self._tell_watchers()
+
+    def _tell_watchers(self) -> None:
+        if not self._changed.is_set():
+            self._changed.set()
+
+    def listen(self) -> anyio.Event:
+        """Return what is set at the next change."""
+        if self._changed.is_set():
+            self._changed = anyio.Event()
+        return self._changed
 
     def _tell(self, outcome: DeliveryOutcome, reason: str) -> None:
         """Log what stood in the way: the first of each kind aloud, the others for debugging."""
@@ -96,5 +135,5 @@ class Ledger:
             return
         level = logging.DEBUG if outcome in self._told else logging.WARNING
         self._told.add(outcome)
-        session_id, name = self.status.session_id, outcome.replace("_", " ")
+        session_id, name = self._facts.session_id, outcome.replace("_", " ")
         _log.log(level, "Replay of %s: a request was %s: %s", session_id, name, reason)

@@ -1,55 +1,87 @@
-"""A stored request becomes what is sent: moved in time, and written for the wire."""
+"""A stored request becomes what is sent: other ids, moved in time, and written for the wire."""
 
-from typing import Final
+from typing import Final, TypeAlias
 
 import anyio.to_thread
+import attrs
 
 from otlp_capture import otlp
 from otlp_capture.otlp import (
     Encoding,
+    IdMapping,
     InvalidRequest,
     RequestTooLarge,
+    Signal,
     TimestampOutOfRange,
 )
 from otlp_capture.result import Failure, Outcome, Success
 from otlp_capture.sending import Parcel
-from otlp_capture.sessions import StoredRequest
 
-_INLINE_BYTES: Final = 32_768
+_INLINE_BYTES: Final = 262_144
+"""It takes as long to hand a request of this size to a thread as to shift it."""
+
+NotWritten: TypeAlias = TimestampOutOfRange | InvalidRequest | RequestTooLarge
 
 
-async def pack(
-    stored: StoredRequest, shift_ns: int, encoding: Encoding, *, max_bytes: int
-) -> Outcome[Parcel, TimestampOutOfRange | InvalidRequest | RequestTooLarge]:
-    """Shift a request's timestamps and write it; long ones in a thread.
+@attrs.frozen
+class Press:
+    """How requests are written.
 
-    Args:
-        stored: the request as it was recorded.
-        shift_ns: what is added to its timestamps; with 0, protobuf stays as it is.
-        encoding: how to write it.
-        max_bytes: how long it may be, before any compression.
+    Attributes:
+        encoding: as what.
+        max_bytes: how long one may be, before any compression.
+        mappings: the ids that each copy gets; None for a copy that keeps its own.
+    """
+
+    encoding: Encoding
+    max_bytes: int
+    mappings: tuple[IdMapping | None, ...] = (None,)
+
+
+async def press(
+    request: bytes, signal: Signal, record_count: int, shift_ns: int, by: Press
+) -> list[Outcome[Parcel, NotWritten]]:
+    """Write each copy of a request, its timestamps moved by *shift_ns*; long ones in a thread.
 
     Fails with:
         TimestampOutOfRange: a timestamp cannot be moved so far.
         InvalidRequest: it cannot be written in this encoding.
-        RequestTooLarge: it is longer than *max_bytes*.
+        RequestTooLarge: it is longer than it may be.
     """
-    is_as_stored = shift_ns == 0 and encoding == "protobuf"
-    if is_as_stored or len(stored.request) <= _INLINE_BYTES:
-        body = _write(stored, shift_ns, encoding)
-    else:
-        body = await anyio.to_thread.run_sync(_write, stored, shift_ns, encoding)
+
+    def work() -> list[Outcome[Parcel, NotWritten]]:
+        return [
+            _pressed(request, signal, record_count, shift_ns, by, mapping)
+            for mapping in by.mappings
+        ]
+
+    is_untouched = not shift_ns and by.encoding == "protobuf" and not any(by.mappings)
+    if is_untouched or len(request) * len(by.mappings) <= _INLINE_BYTES:
+        return work()
+    return await anyio.to_thread.run_sync(work)
+
+
+def _pressed(
+    request: bytes,
+    signal: Signal,
+    record_count: int,
+    shift_ns: int,
+    by: Press,
+    mapping: IdMapping | None,
+) -> Outcome[Parcel, NotWritten]:
+    if mapping is not None:
+        renamed = otlp.remap_ids(request, signal, mapping)
+        if isinstance(renamed, Failure):
+            return renamed
+        request = renamed.unwrap()
+    if shift_ns:
+        shifted = otlp.shift_timestamps(request, signal, shift_ns)
+        if isinstance(shifted, Failure):
+            return shifted
+        request = shifted.unwrap()
+    body = otlp.encode(request, signal, by.encoding)
     if isinstance(body, Failure):
         return body
-    if len(body.unwrap()) > max_bytes:
-        return Failure(RequestTooLarge("bytes", max_bytes))
-    return Success(Parcel(stored.signal, body.unwrap(), stored.frame.record_count, encoding))
-
-
-def _write(
-    stored: StoredRequest, shift_ns: int, encoding: Encoding
-) -> Outcome[bytes, TimestampOutOfRange | InvalidRequest]:
-    shifted = otlp.shift_timestamps(stored.request, stored.signal, shift_ns)
-    if isinstance(shifted, Failure):
-        return shifted
-    return otlp.encode(shifted.unwrap(), stored.signal, encoding)
+    if len(body.unwrap()) > by.max_bytes:
+        return Failure(RequestTooLarge("bytes", by.max_bytes))
+    return Success(Parcel(signal, body.unwrap(), record_count, by.encoding))

@@ -1,50 +1,57 @@
-"""One replay: requests leave in the order of their arrival, and each is accounted for."""
+"""One replay, from its first request to its last answer, and how it is steered meanwhile."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import anyio
 from anyio.abc import TaskGroup
 
 from otlp_capture.clock import Clock, moment
-from otlp_capture.result import Failure
-from otlp_capture.sending import (
-    Courier,
-    Delivery,
-    Endpoint,
-    Parcel,
-    TargetNotAllowed,
-    Transport,
-    open_transport,
-)
-from otlp_capture.sessions import FrameRef, RequestReader, StoredRequest
+from otlp_capture.result import Failure, Fault, Outcome, Success
+from otlp_capture.sending import Endpoint, Transport, open_transport
+from otlp_capture.sessions import RequestReader
 from otlp_capture.storage import S3Storage
-from otlp_replay.config import ENCODINGS, ReplayConfig
-from otlp_replay.errors import IngestionFailure, ReplayError, ReplayInterrupted, as_replay_error
+from otlp_replay.config import ReplayConfig
+from otlp_replay.course import Course
+from otlp_replay.delivering import Deliveries
+from otlp_replay.dispatching import Choice, Dispatcher
+from otlp_replay.errors import (
+    DurationReached,
+    ReplayError,
+    ReplayInterrupted,
+    ReplayNotSteerable,
+    Skipped,
+    as_replay_error,
+)
+from otlp_replay.events import Observer
 from otlp_replay.ledger import Ledger
-from otlp_replay.naming import new_replay_id
-from otlp_replay.pacing import Schedule
-from otlp_replay.parcels import pack
-from otlp_replay.patience import Patience
+from otlp_replay.pacing import Speed, precise
 from otlp_replay.read_ahead import ReadAhead, reading_ahead
-from otlp_replay.room import Room
+from otlp_replay.selection import Moment
 from otlp_replay.status import ReplayStatus
+from otlp_replay.steering import Steering
+from otlp_replay.timestamps import Shifts
 
-_IN_FLIGHT_BYTES: Final = 32 << 20
 _HEAD_START_S: Final = 1.0
+_CACHE_BYTES: Final = 32 << 20
+_NS: Final = 1_000_000_000
 
 
 class Replay:
     """A replay from its first request to its last answer.
 
     Args:
-        storage: where the session is.
+        storage: where the sessions are.
         clock: what paces and dates it.
         config: what to do.
         endpoint: where to send it.
-        refs: what to send, in order.
+        course: what to send, in order.
+        replay_id: its name.
+        choice: what of the requests is sent.
+        observers: hear of each request.
 
     Attributes:
+        replay_id: its name.
         over: set once the status will not change any more.
     """
 
@@ -54,149 +61,184 @@ class Replay:
         clock: Clock,
         config: ReplayConfig,
         endpoint: Endpoint,
-        refs: Sequence[FrameRef],
+        course: Course,
+        replay_id: str,
+        choice: Choice,
+        observers: Sequence[Observer] = (),
     ) -> None:
-        self.over = anyio.Event()
-        self._endpoint = endpoint
-        self._storage, self._clock, self._config, self._refs = storage, clock, config, refs
-        records = sum(ref.frame.record_count for ref in refs)
-        replay_id = config.replay_id or new_replay_id(clock.time_ns())
-        self._ledger = Ledger(replay_id, config.session_id, len(refs), records)
-        self._room = Room(config.max_in_flight, _IN_FLIGHT_BYTES)
-        self._patience = Patience(config.max_in_flight)
-        self._couriers = set[Courier]()
+        self.replay_id, self.over = replay_id, anyio.Event()
+        self._storage, self._clock, self._config = storage, clock, config
+        self._endpoint, self._course = endpoint, course
+        status = ReplayStatus(
+            replay_id=replay_id,
+            session_id=config.session_id,
+            status="pending",
+            total_records=course.request_count,
+            out_of_order=course.sequence.out_of_order,
+        )
+        self._ledger = Ledger(status, course.record_count)
+        self._steering = Steering(clock, config.speed_multiplier)
+        sequence = course.sequence
+        self._shifts = Shifts(
+            config, self._steering, sequence.window_start_unix_nano, sequence.period_ns
+        )
+        self._deliveries = Deliveries(
+            config, clock, self._ledger, observers, self._lose, self._interrupted
+        )
+        self._dispatcher = Dispatcher(
+            config, choice, self._steering, self._shifts, self._deliveries
+        )
         self._all, self._dispatching = anyio.CancelScope(), anyio.CancelScope()
+        self._limit = anyio.CancelScope()
         self._cause: ReplayError | None = None
+        self._left_for: Fault | None = None
+        self._stopped_for: ReplayError = ReplayInterrupted(config.session_id)
+        self._is_through = False
 
     @property
     def status(self) -> ReplayStatus:
         """How it stands."""
         return self._ledger.status
 
+    def next_change(self) -> anyio.Event:
+        """Return what is set when the status is another one."""
+        return self._ledger.listen()
+
     async def run(self) -> None:
         """Carry it out; `status` tells how it stands, before, meanwhile and afterwards."""
         if self.over.is_set():
             return
         self._ledger.begin()
-        error: ReplayError | None = ReplayInterrupted(self._config.session_id)
+        error: ReplayError | None = self._stopped_for
         try:
             async with open_transport(
                 self._endpoint, self._clock, self._config.protocol
             ) as transport:
-                with self._all:
-                    await self._send_all(transport)
+                with precise(self._clock, self._config.precision) as clock, self._all:
+                    await self._send_all(transport, clock)
             error = None
         finally:
             self._close(self._cause or error)
 
-    def stop(self) -> None:
+    def stop(self, cause: ReplayError | None = None) -> None:
         """Send nothing more, and try nothing again; what is on its way may still be answered."""
+        self._stopped_for = cause or self._stopped_for
         if self.status.status == "pending":
-            self._close(ReplayInterrupted(self._config.session_id))
+            self._close(self._stopped_for)
         self._dispatching.cancel()
-        for courier in self._couriers:
-            courier.stop()
+        self._deliveries.stop()
 
-    async def _send_all(self, transport: Transport) -> None:
-        async with anyio.create_task_group() as deliveries:
+    def cut(self) -> None:
+        """Wait for no answer any more."""
+        self._all.cancel()
+
+    def pause(self) -> Outcome[ReplayStatus, ReplayNotSteerable]:
+        """Stand still; what is on its way is still answered. Nothing happens if it does already."""
+        return self._steer("be paused", self._steering.pause)
+
+    def resume(self) -> Outcome[ReplayStatus, ReplayNotSteerable]:
+        """Go on; nothing happens unless it is paused."""
+        return self._steer("go on", self._steering.resume)
+
+    def set_speed(self, speed: Speed) -> Outcome[ReplayStatus, ReplayNotSteerable]:
+        """Be as fast as that from now on."""
+        return self._steer("change its speed", lambda: self._steering.set_speed(speed))
+
+    def step(self, requests: int) -> Outcome[ReplayStatus, ReplayNotSteerable]:
+        """Send so many requests, with all their copies, of a replay that is paused."""
+        if not self._steering.is_paused:
+            return Failure(ReplayNotSteerable(self.replay_id, "send single ones", "pause it first"))
+        return self._steer("send single ones", lambda: self._steering.step(requests))
+
+    def seek(self, to: Moment) -> Outcome[ReplayStatus, ReplayNotSteerable]:
+        """Go on elsewhere in this loop.
+
+        What is jumped over is not sent; what is sent again is planned once more. Either is
+        accounted for before this returns.
+        """
+        if not self._course.places:
+            reason = "it has no requests"
+            return Failure(ReplayNotSteerable(self.replay_id, "be moved", reason))
+        return self._steer("be moved", lambda: self._seek(to))
+
+    def _steer(
+        self, what: str, do: Callable[[], None]
+    ) -> Outcome[ReplayStatus, ReplayNotSteerable]:
+        if self._is_through or self.over.is_set():
+            reason = "all of it was sent, or it has ended"
+            return Failure(ReplayNotSteerable(self.replay_id, what, reason))
+        do()
+        self._ledger.pause(is_paused=self._steering.is_paused)
+        return Success(self.status)
+
+    def _seek(self, to: Moment) -> None:
+        course, dispatcher = self._course, self._dispatcher
+        place, line_ns = course.find(to, dispatcher.place)
+        requests, records = course.between(dispatcher.place, dispatcher.copies_done, place)
+        if requests >= 0:
+            self._ledger.leave_out(Skipped(), requests, records)
+        else:
+            self._ledger.plan(-requests, -records)
+        dispatcher.go_to(place)
+        self._steering.seek(line_ns)
+
+    async def _send_all(self, transport: Transport, clock: Clock) -> None:
+        async with anyio.create_task_group() as tasks:
             with self._dispatching:
-                async with reading_ahead(RequestReader(self._storage), self._refs) as requests:
-                    await self._dispatch_all(requests, transport, deliveries)
-            if self._dispatching.cancelled_caught:
-                self._break_off(ReplayInterrupted(self._config.session_id))
+                await self._go_through(transport, clock, tasks)
+            self._is_through = True
+            self._limit.cancel()
+            if self._dispatching.cancelled_caught and self._left_for is None:
+                self._break_off(self._stopped_for)
+
+    async def _go_through(self, transport: Transport, clock: Clock, tasks: TaskGroup) -> None:
+        reader = RequestReader(self._storage, cache_bytes=_CACHE_BYTES)
+        while True:
+            with self._steering.passing():
+                events = self._course.events(self._dispatcher.place)
+                async with reading_ahead(reader, events, self._dispatcher.prepare) as requests:
+                    await self._dispatch_all(requests, transport, clock, tasks)
+            if not self._steering.was_sought():
+                return
 
     async def _dispatch_all(
-        self, requests: ReadAhead, transport: Transport, deliveries: TaskGroup
+        self, requests: ReadAhead, transport: Transport, clock: Clock, tasks: TaskGroup
     ) -> None:
-        if self._config.speed_multiplier != "max":
+        if not self._steering.has_begun and self._config.speed_multiplier != "max":
             with anyio.move_on_after(_HEAD_START_S):
                 await requests.filled.wait()
-        schedule: Schedule | None = None
         async for read in requests:
             if isinstance(read, Failure):
                 self._break_off(as_replay_error(self._config.session_id, read.failure()))
                 return
-            stored = read.unwrap()
-            schedule = schedule or self._start(stored)
-            await self._dispatch(stored, schedule, transport, deliveries)
+            if not self._steering.has_begun:
+                self._begin(clock, tasks)
+            error = await self._dispatcher.dispatch(read.unwrap(), transport, tasks)
+            if error is not None:
+                self._break_off(error)
+                self._deliveries.stop()
+                return
 
-    def _start(self, first: StoredRequest) -> Schedule:
-        schedule = Schedule.starting_now(
-            self._clock, first.frame.received_unix_nano, self._config.speed_multiplier
-        )
-        self._ledger.start(moment(schedule.anchor_unix_nano))
-        return schedule
+    def _begin(self, clock: Clock, tasks: TaskGroup) -> None:
+        now_ns, unix_nano = self._steering.begin(clock), clock.time_ns()
+        self._shifts.begin(now_ns, unix_nano)
+        self._ledger.start(moment(unix_nano))
+        if self._config.max_duration_s is not None:
+            end_ns = now_ns + round(self._config.max_duration_s * _NS)
+            tasks.start_soon(self._end_at, end_ns, self._config.max_duration_s)
 
-    async def _dispatch(
-        self,
-        stored: StoredRequest,
-        schedule: Schedule,
-        transport: Transport,
-        deliveries: TaskGroup,
-    ) -> None:
-        """Send a request when it is due; return when its first attempt is on its way."""
-        arrival, size_bytes = stored.frame.received_unix_nano, len(stored.request)
-        await self._room.enter(size_bytes)
-        packed = await pack(
-            stored,
-            self._shift_ns(schedule, arrival),
-            ENCODINGS[self._config.protocol],
-            max_bytes=self._config.max_request_bytes,
-        )
-        if isinstance(packed, Failure):
-            self._room.leave(size_bytes)
-            self._ledger.leave_out(packed.failure(), stored.frame.record_count)
-            return
-        await self._clock.sleep_until(schedule.due_ns(arrival))
-        courier = Courier(
-            transport, self._clock, self._config.retry, packed.unwrap(), self._patience.hear
-        )
-        self._couriers.add(courier)
-        self._ledger.dispatch(stored.key)
-        deliveries.start_soon(self._deliver, courier, size_bytes, transport.target)
-        await courier.departed.wait()
+    async def _end_at(self, end_ns: int, max_duration_s: float) -> None:
+        with self._limit:
+            await self._clock.sleep_until(end_ns)
+            self._left_for = DurationReached(max_duration_s)
+            self._dispatching.cancel()
 
-    def _shift_ns(self, schedule: Schedule, arrival_unix_nano: int) -> int:
-        match self._config.timestamp_adjustment:
-            case "none":
-                return 0
-            case "relative":
-                constant = self._config.base_time_offset
-                if constant is None:
-                    constant = schedule.anchor_unix_nano - schedule.window_start_unix_nano
-                return constant
-            case "current" if schedule.speed == "max":
-                return self._clock.time_ns() - arrival_unix_nano
-            case "current":
-                return schedule.due_unix_nano(arrival_unix_nano) - arrival_unix_nano
+    def _lose(self, error: ReplayError) -> None:
+        self._break_off(error)
+        self._all.cancel()
 
-    async def _deliver(self, courier: Courier, size_bytes: int, target: str) -> None:
-        answers_before = self._patience.answers
-        try:
-            delivery = await courier.deliver()
-        except anyio.get_cancelled_exc_class():
-            self._account(courier.interrupted("the replay broke off"), courier.parcel)
-            raise
-        finally:
-            self._room.leave(size_bytes)
-            self._couriers.discard(courier)
-        self._account(delivery, courier.parcel)
-        if isinstance(delivery.obstacle, TargetNotAllowed):
-            self._break_off(delivery.obstacle)
-            self._all.cancel()
-        elif self._patience.is_lost(delivery, answers_before):
-            self._break_off(IngestionFailure(target, delivery.reason))
-            self._all.cancel()
-
-    def _account(self, delivery: Delivery, parcel: Parcel) -> None:
-        if not delivery.is_interrupted:
-            self._ledger.settle(delivery, parcel.record_count)
-            return
-        cause = self._break_off(ReplayInterrupted(self._config.session_id))
-        if delivery.outcome == "not_sent":
-            self._ledger.leave_out(cause, parcel.record_count)
-        else:
-            self._ledger.settle(delivery, parcel.record_count)
+    def _interrupted(self) -> ReplayError:
+        return self._break_off(self._stopped_for)
 
     def _break_off(self, error: ReplayError) -> ReplayError:
         """Keep *error* as what ends the replay, unless something has before; return what has."""
@@ -204,6 +246,6 @@ class Replay:
         return self._cause
 
     def _close(self, error: ReplayError | None) -> None:
-        self._refs = ()
-        self._ledger.close(moment(self._clock.time_ns()), error)
+        at = moment(self._clock.time_ns())
+        self._ledger.close(at, error, error or self._left_for)
         self.over.set()

@@ -1,6 +1,6 @@
-"""The documented service: replays are started, and watched."""
+"""The documented service: replays are started, steered, and watched."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Final, Never, Protocol, runtime_checkable
 
 import anyio
@@ -11,54 +11,137 @@ from otlp_capture.clock import Clock, ClockTag
 from otlp_capture.layer import Scope, Tag, scoped
 from otlp_capture.otlp import SIGNALS, Signal, is_signal
 from otlp_capture.result import Failure, Outcome, Success
-from otlp_capture.sessions import (
-    CaptureSessionMetadata,
-    FrameRef,
-    RequestReader,
-    in_order,
-    index_session,
-    list_sessions,
-    load_session,
-)
+from otlp_capture.sessions import CaptureSessionMetadata, RequestReader, list_sessions
 from otlp_capture.storage import S3Storage, S3StorageTag
-from otlp_replay.config import ReplayConfig, check_config
+from otlp_replay.config import SPEED_ALLOWED, ReplayConfig, check_config, check_moment, is_speed
 from otlp_replay.errors import (
-    ReplayAlreadyRunning,
+    ReplayAlreadyExists,
+    ReplayCancelled,
     ReplayError,
     ReplayNotFound,
+    ReplayNotSteerable,
     as_replay_error,
 )
+from otlp_replay.events import Observer
+from otlp_replay.frames import frames_in_order
+from otlp_replay.naming import new_replay_id
+from otlp_replay.opening import open_course, open_index
+from otlp_replay.pacing import Speed
 from otlp_replay.replay import Replay
+from otlp_replay.selection import Moment
+from otlp_replay.shelf import Shelf
 from otlp_replay.status import ReplayStatus
 from otlp_replay.target import target_of
 
 _LAST_ANSWERS_S: Final = 5.0
+_GLANCE_S: Final = 0.05
 
 
 @runtime_checkable
 class OtlpReplayService(Protocol):
-    """Sends recorded sessions to OTLP endpoints."""
+    """Sends recorded sessions to OTLP endpoints, many at once.
 
-    async def start_replay(self, config: ReplayConfig) -> Outcome[ReplayStatus, ReplayError]:
+    A replay is named by its own id, or by the id of its session: then the latest of it is meant.
+    """
+
+    async def start_replay(
+        self, config: ReplayConfig, *, observers: Sequence[Observer] = ()
+    ) -> Outcome[ReplayStatus, ReplayError]:
         """Begin a replay and return its status, `pending`; it goes on by itself.
 
-        Nothing is sent where segments of the chosen signals are known to be damaged.
+        Nothing is sent where segments that were chosen are known to be damaged.
+
+        Args:
+            config: what to send, where, and when.
+            observers: hear of each of its requests.
 
         Fails with:
             InvalidConfig, InvalidSessionId: the configuration cannot be.
             TargetNotAllowed: the target is neither loopback nor on the allow-list.
             SessionNotFound: there is no such session.
-            ReplayAlreadyRunning: it is being replayed by this service.
+            ReplayAlreadyExists: its replay_id is taken.
             DataCorrupted, DecompressionFailure: it is damaged.
             StorageFailure: the store did not answer well.
         """
         ...
 
-    async def get_replay_status(self, session_id: str) -> Outcome[ReplayStatus, ReplayError]:
-        """Return how the latest replay of a session stands.
+    async def get_replay_status(self, replay_id: str) -> Outcome[ReplayStatus, ReplayError]:
+        """Return how a replay stands.
+
+        The last 256 that have ended are remembered.
 
         Fails with:
-            ReplayNotFound: this service has not replayed it.
+            ReplayNotFound: this service has no such replay.
+        """
+        ...
+
+    def watch(self, replay_id: str) -> AsyncIterator[ReplayStatus]:
+        """Yield how a replay stands, now and whenever that has changed; the last item is final.
+
+        Changes that follow each other quickly are told together, so nobody who listens slowly
+        holds up the replay. Of a replay that is not known here, nothing is yielded.
+        """
+        ...
+
+    async def cancel(self, replay_id: str) -> Outcome[ReplayStatus, ReplayError]:
+        """End a replay, and return how it ended.
+
+        Nothing more is sent, and nothing is tried again; answers to what has left are waited for
+        up to 5 s. One that has ended stays as it is.
+
+        Fails with:
+            ReplayNotFound: this service has no such replay.
+        """
+        ...
+
+    async def pause(self, replay_id: str) -> Outcome[ReplayStatus, ReplayError]:
+        """Let a replay stand still; what is on its way is still answered. Idempotent.
+
+        Fails with:
+            ReplayNotFound: this service has no such replay.
+            ReplayNotSteerable: all of it was sent, or it has ended.
+        """
+        ...
+
+    async def resume(self, replay_id: str) -> Outcome[ReplayStatus, ReplayError]:
+        """Let a replay go on that stands still, from where it stands. Idempotent.
+
+        Fails with:
+            ReplayNotFound: this service has no such replay.
+            ReplayNotSteerable: all of it was sent, or it has ended.
+        """
+        ...
+
+    async def seek(self, replay_id: str, to: Moment) -> Outcome[ReplayStatus, ReplayError]:
+        """Let a replay go on with the first request that arrived at *to* or later, in this loop.
+
+        What is jumped over is not sent, for the reason `Skipped`. What lies ahead again is planned
+        once more: `ReplayStatus.total_records` grows by it. So the ledgers close either way.
+
+        Fails with:
+            ReplayNotFound: this service has no such replay.
+            ReplayNotSteerable: all of it was sent, or it has ended.
+            InvalidConfig: that is no moment.
+        """
+        ...
+
+    async def set_speed(self, replay_id: str, speed: Speed) -> Outcome[ReplayStatus, ReplayError]:
+        """Change how fast a replay is, from here on.
+
+        Fails with:
+            ReplayNotFound: this service has no such replay.
+            ReplayNotSteerable: all of it was sent, or it has ended.
+            InvalidConfig: that is no speed.
+        """
+        ...
+
+    async def step(self, replay_id: str, requests: int = 1) -> Outcome[ReplayStatus, ReplayError]:
+        """Send the next requests of a replay that stands still, each with all its copies.
+
+        Fails with:
+            ReplayNotFound: this service has no such replay.
+            ReplayNotSteerable: it does not stand still, all of it was sent, or it has ended.
+            InvalidConfig: that is no number of requests.
         """
         ...
 
@@ -95,29 +178,102 @@ OtlpReplayServiceTag: Final = Tag[OtlpReplayService]("otlp_replay.OtlpReplayServ
 class _ReplayService:
     def __init__(self, storage: S3Storage, clock: Clock, tasks: TaskGroup) -> None:
         self._storage, self._clock, self._tasks = storage, clock, tasks
-        self._replays: dict[str, Replay] = {}
+        self._shelf = Shelf()
 
-    async def start_replay(self, config: ReplayConfig) -> Outcome[ReplayStatus, ReplayError]:
+    async def start_replay(
+        self, config: ReplayConfig, *, observers: Sequence[Observer] = ()
+    ) -> Outcome[ReplayStatus, ReplayError]:
         checked = check_config(config)
         if isinstance(checked, Failure):
             return checked
         target = await target_of(config)
         if isinstance(target, Failure):
             return target
-        found = await self._frames(config.session_id, config.signals)
-        if isinstance(found, Failure):
-            return found
-        earlier = self._replays.get(config.session_id)
-        if earlier is not None and not earlier.status.is_over:
-            return Failure(ReplayAlreadyRunning(config.session_id))
-        replay = Replay(self._storage, self._clock, config, target.unwrap(), found.unwrap())
-        self._replays[config.session_id] = replay
-        self._tasks.start_soon(replay.run)
+        opened = await open_course(self._storage, config)
+        if isinstance(opened, Failure):
+            return opened
+        replay_id = config.replay_id or new_replay_id(self._clock.time_ns())
+        if replay_id in self._shelf:
+            return Failure(ReplayAlreadyExists(replay_id))
+        replay = Replay(
+            self._storage,
+            self._clock,
+            config,
+            target.unwrap(),
+            opened.unwrap().course,
+            replay_id,
+            opened.unwrap().choice,
+            observers,
+        )
+        self._shelf.put(replay)
+        self._tasks.start_soon(self._carry_out, replay)
         return Success(replay.status)
 
-    async def get_replay_status(self, session_id: str) -> Outcome[ReplayStatus, ReplayError]:
-        replay = self._replays.get(session_id)
-        return Success(replay.status) if replay else Failure(ReplayNotFound(session_id))
+    async def get_replay_status(self, replay_id: str) -> Outcome[ReplayStatus, ReplayError]:
+        status = self._shelf.status(replay_id)
+        return Failure(ReplayNotFound(replay_id)) if status is None else Success(status)
+
+    async def watch(self, replay_id: str) -> AsyncIterator[ReplayStatus]:
+        replay = self._shelf.running(replay_id)
+        while replay is not None and not replay.over.is_set():
+            changed = replay.next_change()
+            yield replay.status
+            await changed.wait()
+            with anyio.move_on_after(_GLANCE_S):
+                await replay.over.wait()
+        status = replay.status if replay else self._shelf.status(replay_id)
+        if status is not None:
+            yield status
+
+    async def cancel(self, replay_id: str) -> Outcome[ReplayStatus, ReplayError]:
+        replay = self._shelf.running(replay_id)
+        if replay is None:
+            return await self.get_replay_status(replay_id)
+        replay.stop(ReplayCancelled(replay.status.session_id))
+        with anyio.move_on_after(_LAST_ANSWERS_S):
+            await replay.over.wait()
+        replay.cut()
+        await replay.over.wait()
+        return Success(replay.status)
+
+    async def pause(self, replay_id: str) -> Outcome[ReplayStatus, ReplayError]:
+        return self._steered(replay_id, Replay.pause)
+
+    async def resume(self, replay_id: str) -> Outcome[ReplayStatus, ReplayError]:
+        return self._steered(replay_id, Replay.resume)
+
+    async def seek(self, replay_id: str, to: Moment) -> Outcome[ReplayStatus, ReplayError]:
+        problem = check_moment("to", to)
+        if problem is not None:
+            return Failure(problem)
+        return self._steered(replay_id, lambda replay: replay.seek(to))
+
+    async def set_speed(self, replay_id: str, speed: Speed) -> Outcome[ReplayStatus, ReplayError]:
+        if not is_speed(speed):
+            return Failure(InvalidConfig("speed", speed, SPEED_ALLOWED))
+        return self._steered(replay_id, lambda replay: replay.set_speed(speed))
+
+    async def step(self, replay_id: str, requests: int = 1) -> Outcome[ReplayStatus, ReplayError]:
+        if type(requests) is not int or requests < 1:
+            return Failure(InvalidConfig("requests", requests, "it is a whole number from 1"))
+        return self._steered(replay_id, lambda replay: replay.step(requests))
+
+    def _steered(
+        self, replay_id: str, do: Callable[[Replay], Outcome[ReplayStatus, ReplayNotSteerable]]
+    ) -> Outcome[ReplayStatus, ReplayError]:
+        replay = self._shelf.running(replay_id)
+        if replay is not None:
+            return do(replay)
+        status = self._shelf.status(replay_id)
+        if status is None:
+            return Failure(ReplayNotFound(replay_id))
+        return Failure(ReplayNotSteerable(status.replay_id, "be steered", "it has ended"))
+
+    async def _carry_out(self, replay: Replay) -> None:
+        try:
+            await replay.run()
+        finally:
+            self._shelf.retire(replay)
 
     async def list_available_replays(
         self,
@@ -133,11 +289,12 @@ class _ReplayService:
         if not is_signal(signal_type):
             yield Failure(InvalidConfig("signal_type", signal_type, f"it is one of {SIGNALS}"))
             return
-        found = await self._frames(session_id, (signal_type,))
+        found = await open_index(self._storage, session_id, (signal_type,))
         if isinstance(found, Failure):
             yield found
             return
-        async for read in RequestReader(self._storage).read_all(found.unwrap()):
+        refs = frames_in_order(found.unwrap(), (signal_type,))
+        async for read in RequestReader(self._storage).read_all(refs):
             match read:
                 case Success(stored):
                     yield Success(stored.request)
@@ -149,29 +306,13 @@ class _ReplayService:
 
         Source: OTLP specification, OTLP/gRPC Concurrent Requests, of shutting down.
         """
-        running = [replay for replay in self._replays.values() if not replay.status.is_over]
+        running = self._shelf.all_running()
         for replay in running:
             replay.stop()
         with anyio.move_on_after(_LAST_ANSWERS_S):
             for replay in running:
                 await replay.over.wait()
         self._tasks.cancel_scope.cancel()
-
-    async def _frames(
-        self, session_id: str, signals: tuple[Signal, ...]
-    ) -> Outcome[list[FrameRef], ReplayError]:
-        loaded = await load_session(self._storage, session_id)
-        if isinstance(loaded, Failure):
-            return Failure(as_replay_error(session_id, loaded.failure()))
-        indexed = await index_session(self._storage, session_id)
-        if isinstance(indexed, Failure):
-            return Failure(as_replay_error(session_id, indexed.failure()))
-        index = indexed.unwrap()
-        chosen = {segment.key for segment in index.segments if segment.signal in signals}
-        damage = next((each for each in index.damages if each.key in chosen), None)
-        if damage is not None:
-            return Failure(as_replay_error(session_id, damage))
-        return Success(in_order(index, signals))
 
 
 async def _open_replay(

@@ -64,6 +64,9 @@ class ReplayStatus:
         delivery: what happened to the requests.
         delivery_records: what happened to the spans, data points and log records in them.
         retries: attempts beyond the first of each request that was sent.
+        is_paused: whether it stands still, until somebody lets it go on.
+        out_of_order: how many requests arrived later than one that was counted after them; they
+            are sent by their arrival.
         not_sent_reasons: the names of the errors that kept requests from being sent, and of how
             many each did.
     """
@@ -79,6 +82,8 @@ class ReplayStatus:
     delivery: DeliveryCounts = DeliveryCounts()
     delivery_records: DeliveryCounts = DeliveryCounts()
     retries: int = 0
+    is_paused: bool = False
+    out_of_order: int = 0
     not_sent_reasons: Mapping[str, int] = attrs.field(factory=dict[str, int])
 
     @property
@@ -112,6 +117,8 @@ class ReplayStatus:
             "delivery": self.delivery.to_json(),
             "deliveryRecords": self.delivery_records.to_json(),
             "retries": self.retries,
+            "isPaused": self.is_paused,
+            "outOfOrder": self.out_of_order,
             "notSentReasons": dict(self.not_sent_reasons),
         }
         return {name: value for name, value in document.items() if value is not None}

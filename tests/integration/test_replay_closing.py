@@ -53,8 +53,8 @@ class TestClosing:
         """Tell when the closing runtime has told a replay to stop."""
         stopped, stop = asyncio.Event(), Replay.stop
 
-        def stop_and_tell(replay: Replay) -> None:
-            stop(replay)
+        def stop_and_tell(replay: Replay, *cause: Any) -> None:
+            stop(replay, *cause)
             stopped.set()
 
         monkeypatch.setattr(Replay, "stop", stop_and_tell)
@@ -168,4 +168,4 @@ class TestClosing:
         gc.collect()
 
         for service in services:
-            assert_closed(service._replays[SESSION].status, 30, 30)
+            assert_closed(or_raise(await service.get_replay_status(SESSION)), 30, 30)

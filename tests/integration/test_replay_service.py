@@ -29,7 +29,7 @@ from otlp_capture.storage import (
 from otlp_replay import DeliveryCounts, ReplayConfig, ReplayStatus
 from otlp_replay.errors import (
     DecompressionFailure,
-    ReplayAlreadyRunning,
+    ReplayAlreadyExists,
     ReplayNotFound,
 )
 from tests.clocks import VirtualClock
@@ -46,7 +46,6 @@ from tests.replays import (
 from tests.servers.target import (
     Received,
     Reply,
-    Silence,
     always,
     at_first,
     by_number,
@@ -213,16 +212,29 @@ class TestStatus:
 
 
 class TestStarting:
-    async def test_what_is_under_way_is_not_started_again(self, memory: S3Storage) -> None:
+    async def test_a_session_is_replayed_twice_at_once(self, memory: S3Storage) -> None:
         await write_session(memory, SESSION, arriving(numbered(2)))
-        async with (
-            open_target(always(Silence())) as target,
-            opened_service(memory, SYSTEM_CLOCK) as service,
-        ):
+        async with open_target() as target, opened_service(memory, SYSTEM_CLOCK) as service:
             config = at_once(target.url)
+            first = or_raise(await service.start_replay(attrs.evolve(config, replay_id="first")))
+            second = or_raise(await service.start_replay(config))
+            ended = [await over(service, each.replay_id) for each in (first, second)]
+            latest = or_raise(await service.get_replay_status(SESSION))
+
+        assert [status.delivery.delivered for status in ended] == [2, 2]
+        assert (ended[0].replay_id, latest) == ("first", ended[1])
+        assert len(target.received) == 4
+
+    async def test_the_name_of_a_replay_is_taken_once(self, memory: S3Storage) -> None:
+        await write_session(memory, SESSION, arriving(numbered(2)))
+        async with open_target() as target, opened_service(memory, SYSTEM_CLOCK) as service:
+            config = at_once(target.url, replay_id="nightly")
             or_raise(await service.start_replay(config))
-            assert await service.start_replay(config) == Failure(ReplayAlreadyRunning(SESSION))
-            await target.kill()
+            again = await service.start_replay(config)
+            await over(service)
+            later = await service.start_replay(config)
+
+        assert again == later == Failure(ReplayAlreadyExists("nightly"))
 
     async def test_a_session_that_is_not_there_is_not_replayed(self, memory: S3Storage) -> None:
         async with opened_service(memory, SYSTEM_CLOCK) as service:

@@ -28,6 +28,8 @@ class TestStatus:
             "delivery": none,
             "deliveryRecords": none,
             "retries": 0,
+            "isPaused": False,
+            "outOfOrder": 0,
             "notSentReasons": {},
         }
         assert not status.is_over
@@ -69,6 +71,8 @@ class TestStatus:
                 "notSent": 10,
             },
             "retries": 6,
+            "isPaused": False,
+            "outOfOrder": 0,
             "notSentReasons": {"IngestionFailure": 1},
         }
         assert status.is_over

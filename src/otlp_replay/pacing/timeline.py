@@ -1,57 +1,58 @@
-"""When a request is due: absolute deadlines on a monotonic clock, so that no error adds up."""
+"""A replay's own line, in nanoseconds as they were recorded, and the clock beside it."""
 
 import functools
 from fractions import Fraction
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import attrs
 
-from otlp_capture.clock import Clock
+Speed: TypeAlias = float | Literal["max"]
 
 
 @attrs.frozen
-class Schedule:
-    """Planned send time = anchor + (arrival - window start) / speed, in integer nanoseconds.
+class Timeline:
+    """Due = anchor on the clock + (place on the line - anchor on the line) / speed.
 
-    The speed is the decimal number that it was written as: at 0.1, ten seconds are a hundred.
+    All of it is whole nanoseconds, rounded down once for each request: nothing adds up. The
+    anchor moves only when somebody pauses, seeks or changes the speed, or where a replay stretches
+    itself; each move rounds by less than a nanosecond. The speed is the decimal number that it was
+    written as: at 0.1, ten seconds are a hundred.
 
     Attributes:
-        window_start_unix_nano: the arrival that is sent at the anchor.
-        anchor_ns: the anchor on the monotonic clock.
-        anchor_unix_nano: the same moment on the wall clock.
+        line_ns: the anchor on the line.
+        clock_ns: the same on the monotonic clock.
         speed: how many times faster than recorded; `max`: everything is due at the anchor.
 
-    >>> schedule = Schedule(1_000, anchor_ns=50, anchor_unix_nano=7_000, speed=2)
-    >>> schedule.due_ns(1_300), schedule.due_unix_nano(1_300)
-    (200, 7150)
+    >>> Timeline(1_000, clock_ns=50, speed=2).due_ns(1_300)
+    200
     """
 
-    window_start_unix_nano: int
-    anchor_ns: int
-    anchor_unix_nano: int
-    speed: float | Literal["max"]
+    line_ns: int
+    clock_ns: int
+    speed: Speed
 
-    @classmethod
-    def starting_now(
-        cls, clock: Clock, window_start_unix_nano: int, speed: float | Literal["max"]
-    ) -> "Schedule":
-        """Anchor the window's start at this moment."""
-        return cls(window_start_unix_nano, clock.monotonic_ns(), clock.time_ns(), speed)
+    def due_ns(self, line_ns: int) -> int:
+        """Return when a place on the line is due, on the clock."""
+        times, parts = _pace(self.speed)
+        return self.clock_ns + (line_ns - self.line_ns) * parts // times
 
-    def due_ns(self, arrival_unix_nano: int) -> int:
-        """Return when a request is due, on the monotonic clock."""
-        return self.anchor_ns + self._offset_ns(arrival_unix_nano)
+    def line_at_ns(self, clock_ns: int) -> int:
+        """Return which place on the line is due at *clock_ns*; at `max` the anchor always is.
 
-    def due_unix_nano(self, arrival_unix_nano: int) -> int:
-        """Return when a request is due, on the wall clock."""
-        return self.anchor_unix_nano + self._offset_ns(arrival_unix_nano)
+        >>> Timeline(1_000, clock_ns=50, speed=2).line_at_ns(200)
+        1300
+        """
+        times, parts = _pace(self.speed)
+        return self.line_ns + ((clock_ns - self.clock_ns) * times // parts if parts else 0)
 
-    def _offset_ns(self, arrival_unix_nano: int) -> int:
-        elapsed_ns = arrival_unix_nano - self.window_start_unix_nano
-        pace = _pace(self.speed)
-        return elapsed_ns * pace.numerator // pace.denominator
+    def later_by(self, delay_ns: int) -> "Timeline":
+        """Return one on which everything is due *delay_ns* later."""
+        return attrs.evolve(self, clock_ns=self.clock_ns + delay_ns)
 
 
-@functools.lru_cache(maxsize=16)
-def _pace(speed: float | Literal["max"]) -> Fraction:
-    return Fraction(0) if speed == "max" else 1 / Fraction(str(speed))
+@functools.lru_cache(maxsize=64)
+def _pace(speed: Speed) -> tuple[int, int]:
+    """Return how many nanoseconds of the line take how many of the clock."""
+    if speed == "max":
+        return 1, 0
+    return Fraction(str(speed)).as_integer_ratio()

@@ -1,0 +1,225 @@
+"""Requests that were read become requests that are sent, each when it is its turn."""
+
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol, TypeAlias
+
+import anyio
+import attrs
+from anyio.abc import TaskGroup
+
+from otlp_capture.otlp import IdMapping, InvalidRequest, Signal
+from otlp_capture.result import Failure, Fault, Outcome, Success
+from otlp_capture.sending import Parcel, Transport
+from otlp_capture.sessions import StoredRequest
+from otlp_replay.config import ENCODINGS, ReplayConfig
+from otlp_replay.delivering import Deliveries
+from otlp_replay.errors import FilteredOut, TargetTooSlow, TooLate
+from otlp_replay.events import Event, Stamps
+from otlp_replay.pacing import Lateness, Meter
+from otlp_replay.parcels import NotWritten, Press, press
+from otlp_replay.read_ahead import Draft
+from otlp_replay.steering import Steering
+from otlp_replay.timestamps import Shifts
+
+_NS: Final = 1_000_000_000
+
+
+class Narrowed(Protocol):
+    """What is left of a request when only what was chosen is kept."""
+
+    @property
+    def request(self) -> bytes:
+        """The request."""
+        ...
+
+    @property
+    def record_count(self) -> int:
+        """How many records it holds."""
+        ...
+
+
+Narrow: TypeAlias = Callable[[bytes, Signal, int], Outcome[Narrowed, InvalidRequest]]
+Omit: TypeAlias = Callable[[Event], Fault | None]
+
+
+@attrs.frozen(kw_only=True)
+class Choice:
+    """What of the requests is sent.
+
+    Attributes:
+        narrow: keeps the chosen records of a request; None: all are.
+        omit: says why a request is not sent at all; None: each is.
+    """
+
+    narrow: Narrow | None = None
+    omit: Omit | None = None
+
+
+class Dispatcher:
+    """Sends requests one after the other, each as it is to be and when it is its turn.
+
+    Args:
+        config: how.
+        choice: what of them.
+        steering: when.
+        shifts: how far they are moved in time.
+        deliveries: what sends them.
+
+    Attributes:
+        place: where in the replay's order it is.
+        copies_done: how many copies of the request there are accounted for.
+    """
+
+    def __init__(
+        self,
+        config: ReplayConfig,
+        choice: Choice,
+        steering: Steering,
+        shifts: Shifts,
+        deliveries: Deliveries,
+    ) -> None:
+        self.place = self.copies_done = 0
+        self._config, self._choice = config, choice
+        self._steering, self._shifts, self._deliveries = steering, shifts, deliveries
+        self._meter = Meter(config.max_rate)
+        self._late = Lateness(config.late_policy, round(config.max_lateness_s * _NS))
+        self._press = (-1, Press("protobuf", 0))
+
+    def go_to(self, place: int) -> None:
+        """Go on at *place*."""
+        self.place, self.copies_done = place, 0
+
+    async def prepare(self, event: Event, stored: StoredRequest) -> Draft:
+        """Narrow a request, and write it where it is known how far it will be moved."""
+        draft = self._narrowed(event, stored)
+        shift_ns = self._shifts.known_ns(event)
+        if draft.fault is not None or shift_ns is None:
+            return draft
+        written = await self._write(draft, shift_ns)
+        return attrs.evolve(draft, shift_ns=shift_ns, written=written)
+
+    async def dispatch(
+        self, draft: Draft, transport: Transport, tasks: TaskGroup
+    ) -> TargetTooSlow | None:
+        """Send a request, all its copies, when it is due; return when they are on their way.
+
+        Where it is late, and the replay is to end then, the error is returned. A seek cancels it,
+        but what it waits for may just have come: so it looks before it sends anything.
+        """
+        if self._steering.was_sought():
+            return None
+        if draft.fault is not None:
+            self._leave_out(
+                draft.event, draft.fault, self._steering.due_ns(draft.event.offset_ns, 0)
+            )
+            return None
+        room, size_bytes = self._deliveries.room, len(draft.request)
+        await room.enter(size_bytes)
+        is_inside = True
+        departures: list[anyio.Event] = []
+        try:
+            planned_ns, written = await self._turn(draft)
+            if self._steering.was_sought():
+                return None
+            verdict = self._judge(planned_ns)
+            if isinstance(verdict, TargetTooSlow):
+                return verdict
+            if verdict is not None:
+                self._leave_out(draft.event, verdict, planned_ns)
+                return None
+            for copy, outcome in enumerate(written):
+                event = _copy(draft.event, copy)
+                if isinstance(outcome, Failure):
+                    self._deliveries.leave_out(event, outcome.failure(), Stamps(planned_ns))
+                    self.copies_done += 1
+                    continue
+                if not is_inside:
+                    await room.enter(size_bytes)
+                    is_inside = True
+                if self._steering.was_sought():
+                    return None
+                parcel, is_inside = outcome.unwrap(), False
+                departures.append(
+                    self._deliveries.send(event, parcel, planned_ns, size_bytes, transport, tasks)
+                )
+                self.copies_done += 1
+        finally:
+            if is_inside:
+                room.leave(size_bytes)
+        self.go_to(self.place + 1)
+        for departed in departures:
+            await departed.wait()
+        return None
+
+    def _narrowed(self, event: Event, stored: StoredRequest) -> Draft:
+        request, records = stored.request, stored.frame.record_count
+        fault = self._choice.omit(event) if self._choice.omit else None
+        if fault is not None or self._choice.narrow is None:
+            return Draft(event, request, records, fault)
+        narrowed = self._choice.narrow(request, event.signal, stored.frame.sequence)
+        if isinstance(narrowed, Failure):
+            return Draft(event, request, records, narrowed.failure())
+        left = narrowed.unwrap()
+        fault = FilteredOut() if records and not left.record_count else None
+        return Draft(event, left.request, left.record_count, fault)
+
+    async def _turn(self, draft: Draft) -> tuple[int, Sequence[Outcome[Parcel, NotWritten]]]:
+        """Wait for a request's turn; return when that was to be, and what to send."""
+        event, free_ns = draft.event, self._meter.free_ns
+        line_ns, shift_ns, written = event.offset_ns, draft.shift_ns, draft.written
+        if shift_ns is None:
+            shift_ns = self._shifts.at_ns(event, self._steering.due_ns(line_ns, free_ns))
+            written = await self._write(draft, shift_ns)
+        planned_ns = await self._steering.turn(line_ns, free_ns)
+        now_shift_ns = self._shifts.at_ns(event, planned_ns)
+        if self._shifts.is_stale(shift_ns, now_shift_ns):
+            shift_ns, written = now_shift_ns, await self._write(draft, now_shift_ns)
+        self._shifts.keep(event, shift_ns)
+        bodies = [outcome.unwrap().body for outcome in written if isinstance(outcome, Success)]
+        self._meter.take(
+            planned_ns,
+            requests=len(bodies),
+            records=draft.record_count * len(bodies),
+            size_bytes=sum(map(len, bodies)),
+        )
+        return planned_ns, written
+
+    def _judge(self, planned_ns: int) -> TargetTooSlow | TooLate | None:
+        """Say why a request is not sent that was to be sent then; None: it is."""
+        lateness_ns = self._steering.now_ns - planned_ns
+        late_s, most_s = lateness_ns / _NS, self._config.max_lateness_s
+        match self._late.verdict(lateness_ns):
+            case "catch_up":
+                return None
+            case "stretch":
+                self._steering.stretch(lateness_ns)
+                return None
+            case "skip":
+                return TooLate(late_s, most_s)
+            case "fail":
+                return TargetTooSlow(self._config.target_endpoint, late_s, most_s)
+
+    def _leave_out(self, event: Event, cause: Fault, planned_ns: int) -> None:
+        for copy in range(self._config.copies):
+            self._deliveries.leave_out(_copy(event, copy), cause, Stamps(planned_ns))
+        self.go_to(self.place + 1)
+
+    async def _write(self, draft: Draft, shift_ns: int) -> list[Outcome[Parcel, NotWritten]]:
+        event = draft.event
+        if self._press[0] != event.loop:
+            self._press = (event.loop, self._press_of(event.loop))
+        return await press(
+            draft.request, event.signal, draft.record_count, shift_ns, self._press[1]
+        )
+
+    def _press_of(self, loop: int) -> Press:
+        config = self._config
+        mappings = tuple(
+            IdMapping(config.seed, loop, copy) if config.is_remapping else None
+            for copy in range(config.copies)
+        )
+        return Press(ENCODINGS[config.protocol], config.max_request_bytes, mappings)
+
+
+def _copy(event: Event, copy: int) -> Event:
+    return attrs.evolve(event, number=event.number + copy, copy=copy) if copy else event
