@@ -1,58 +1,30 @@
 """Requests that were read become requests that are sent, each when it is its turn."""
 
-from collections.abc import Callable, Sequence
-from typing import Final, Protocol, TypeAlias
+from collections.abc import Sequence
+from typing import Final
 
 import anyio
+import anyio.to_thread
 import attrs
 from anyio.abc import TaskGroup
 
-from otlp_capture.otlp import IdMapping, InvalidRequest, Signal
+from otlp_capture.otlp import IdMapping
 from otlp_capture.result import Failure, Fault, Outcome, Success
 from otlp_capture.sending import Parcel, Transport
 from otlp_capture.sessions import StoredRequest
 from otlp_replay.config import ENCODINGS, ReplayConfig
 from otlp_replay.delivering import Deliveries
-from otlp_replay.errors import FilteredOut, TargetTooSlow, TooLate
+from otlp_replay.errors import TargetTooSlow, TooLate
 from otlp_replay.events import Event, Stamps
 from otlp_replay.pacing import Lateness, Meter
-from otlp_replay.parcels import NotWritten, Press, press
+from otlp_replay.parcels import INLINE_BYTES, NotWritten, Press, press
 from otlp_replay.read_ahead import Draft
+from otlp_replay.selection import FilteredOut, Selection
 from otlp_replay.steering import Steering
 from otlp_replay.timestamps import Shifts
 
 _NS: Final = 1_000_000_000
-
-
-class Narrowed(Protocol):
-    """What is left of a request when only what was chosen is kept."""
-
-    @property
-    def request(self) -> bytes:
-        """The request."""
-        ...
-
-    @property
-    def record_count(self) -> int:
-        """How many records it holds."""
-        ...
-
-
-Narrow: TypeAlias = Callable[[bytes, Signal, int], Outcome[Narrowed, InvalidRequest]]
-Omit: TypeAlias = Callable[[Event], Fault | None]
-
-
-@attrs.frozen(kw_only=True)
-class Choice:
-    """What of the requests is sent.
-
-    Attributes:
-        narrow: keeps the chosen records of a request; None: all are.
-        omit: says why a request is not sent at all; None: each is.
-    """
-
-    narrow: Narrow | None = None
-    omit: Omit | None = None
+_MADE_UP_NS: Final = 100_000_000
 
 
 class Dispatcher:
@@ -60,7 +32,7 @@ class Dispatcher:
 
     Args:
         config: how.
-        choice: what of them.
+        selection: what of them.
         steering: when.
         shifts: how far they are moved in time.
         deliveries: what sends them.
@@ -73,13 +45,13 @@ class Dispatcher:
     def __init__(
         self,
         config: ReplayConfig,
-        choice: Choice,
+        selection: Selection,
         steering: Steering,
         shifts: Shifts,
         deliveries: Deliveries,
     ) -> None:
         self.place = self.copies_done = 0
-        self._config, self._choice = config, choice
+        self._config, self._selection = config, selection
         self._steering, self._shifts, self._deliveries = steering, shifts, deliveries
         self._meter = Meter(config.max_rate)
         self._late = Lateness(config.late_policy, round(config.max_lateness_s * _NS))
@@ -91,7 +63,10 @@ class Dispatcher:
 
     async def prepare(self, event: Event, stored: StoredRequest) -> Draft:
         """Narrow a request, and write it where it is known how far it will be moved."""
-        draft = self._narrowed(event, stored)
+        if len(stored.request) <= INLINE_BYTES or not self._selection.narrows:
+            draft = self._narrowed(event, stored)
+        else:
+            draft = await anyio.to_thread.run_sync(self._narrowed, event, stored)
         shift_ns = self._shifts.known_ns(event)
         if draft.fault is not None or shift_ns is None:
             return draft
@@ -152,15 +127,14 @@ class Dispatcher:
         return None
 
     def _narrowed(self, event: Event, stored: StoredRequest) -> Draft:
-        request, records = stored.request, stored.frame.record_count
-        fault = self._choice.omit(event) if self._choice.omit else None
-        if fault is not None or self._choice.narrow is None:
-            return Draft(event, request, records, fault)
-        narrowed = self._choice.narrow(request, event.signal, stored.frame.sequence)
+        if not self._selection.narrows:
+            return Draft(event, stored.request, stored.frame.record_count)
+        sequence = stored.frame.sequence
+        narrowed = self._selection.narrow(stored.request, event.signal, sequence)
         if isinstance(narrowed, Failure):
-            return Draft(event, request, records, narrowed.failure())
+            return Draft(event, stored.request, 0, narrowed.failure())
         left = narrowed.unwrap()
-        fault = FilteredOut() if records and not left.record_count else None
+        fault = FilteredOut(stored.key, sequence) if left.is_filtered_out else None
         return Draft(event, left.request, left.record_count, fault)
 
     async def _turn(self, draft: Draft) -> tuple[int, Sequence[Outcome[Parcel, NotWritten]]]:
@@ -176,8 +150,9 @@ class Dispatcher:
             shift_ns, written = now_shift_ns, await self._write(draft, now_shift_ns)
         self._shifts.keep(event, shift_ns)
         bodies = [outcome.unwrap().body for outcome in written if isinstance(outcome, Success)]
+        # A backlog may make up for a little lateness, and for no more: the rate is a bound.
         self._meter.take(
-            planned_ns,
+            max(planned_ns, self._steering.now_ns - _MADE_UP_NS),
             requests=len(bodies),
             records=draft.record_count * len(bodies),
             size_bytes=sum(map(len, bodies)),

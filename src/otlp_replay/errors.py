@@ -14,6 +14,7 @@ from otlp_capture.sessions import (
     SegmentCorrupted,
     SessionNotFound,
 )
+from otlp_replay.selection import NothingSelected
 
 
 @attrs.frozen
@@ -173,18 +174,6 @@ class Skipped:
 
 
 @attrs.frozen
-class FilteredOut:
-    """A request is not sent because nothing of it was chosen."""
-
-    retryable: ClassVar[bool] = False
-
-    @property
-    def message(self) -> str:
-        """What happened."""
-        return "none of its records was chosen"
-
-
-@attrs.frozen
 class DurationReached:
     """A request is not sent because the replay was to end before."""
 
@@ -203,6 +192,7 @@ ReplayError: TypeAlias = (
     | SessionNotFound
     | DataCorrupted
     | DecompressionFailure
+    | NothingSelected
     | IngestionFailure
     | ReplayNotFound
     | ReplayAlreadyExists

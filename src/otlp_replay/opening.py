@@ -1,22 +1,21 @@
 """What a replay needs before it begins: the order of its requests, and how they are chosen."""
 
-from collections.abc import Iterator
+from functools import partial
+from typing import Final
 
 import anyio.to_thread
 import attrs
 
-from otlp_capture.otlp import Signal
 from otlp_capture.result import Failure, Outcome, Success
-from otlp_capture.sessions import FrameRef, SessionIndex, index_session, load_session
+from otlp_capture.sessions import SessionIndex, index_session, load_session
 from otlp_capture.storage import S3Storage
 from otlp_replay.config import ReplayConfig
 from otlp_replay.course import Course
-from otlp_replay.dispatching import Choice
 from otlp_replay.errors import ReplayError, as_replay_error
-from otlp_replay.frames import frames_in_order
-from otlp_replay.sequence import Sequence, lay_out
+from otlp_replay.selection import Selection, check_selection, selection_of
+from otlp_replay.sequence import lay_out
 
-_NS = 1_000_000_000
+_NS: Final = 1_000_000_000
 
 
 @attrs.frozen
@@ -25,11 +24,11 @@ class Opened:
 
     Attributes:
         course: in which order.
-        choice: what of each request.
+        selection: what of each request.
     """
 
     course: Course
-    choice: Choice
+    selection: Selection
 
 
 async def open_course(storage: S3Storage, config: ReplayConfig) -> Outcome[Opened, ReplayError]:
@@ -37,52 +36,54 @@ async def open_course(storage: S3Storage, config: ReplayConfig) -> Outcome[Opene
 
     Fails with:
         InvalidSessionId, SessionNotFound: there is no such session.
+        NothingSelected: nothing that it holds is to be sent.
         DataCorrupted, DecompressionFailure: a segment that is to be sent is damaged.
         StorageFailure: the store did not answer well.
     """
     indexes: dict[str, SessionIndex] = {}
     for session_id in config.session_ids:
-        found = await open_index(storage, session_id, config.signals)
+        found = await _open_index(storage, session_id)
         if isinstance(found, Failure):
             return found
         indexes[session_id] = found.unwrap()
-    sequence = await anyio.to_thread.run_sync(_laid_out, indexes, config)
-    return Success(Opened(Course(sequence, config.loops, config.copies), Choice()))
+    checked = check_selection(selection_of(config), *indexes.values())
+    if isinstance(checked, Failure):
+        return checked
+    selection = checked.unwrap()
+    chosen = {name: selection.segments(index) for name, index in indexes.items()}
+    for session_id, index in chosen.items():
+        if index.damages:
+            return Failure(as_replay_error(session_id, index.damages[0]))
+    max_gap_ns = None if config.max_gap_s is None else round(config.max_gap_s * _NS)
+    work = partial(lay_out, chosen, selection, limit=config.limit, max_gap_ns=max_gap_ns)
+    sequence = await anyio.to_thread.run_sync(work)
+    return Success(Opened(Course(sequence, config.loops, config.copies), selection))
 
 
 async def open_index(
-    storage: S3Storage, session_id: str, signals: tuple[Signal, ...]
+    storage: S3Storage, session_id: str, selection: Selection
 ) -> Outcome[SessionIndex, ReplayError]:
-    """Return what a session holds of *signals*.
+    """Return what a session holds of a selection.
 
     Fails with:
         InvalidSessionId, SessionNotFound: there is no such session.
-        DataCorrupted, DecompressionFailure: a segment of these signals is damaged.
+        DataCorrupted, DecompressionFailure: a segment that is selected is damaged.
         StorageFailure: the store did not answer well.
     """
+    found = await _open_index(storage, session_id)
+    if isinstance(found, Failure):
+        return found
+    index = selection.segments(found.unwrap())
+    if index.damages:
+        return Failure(as_replay_error(session_id, index.damages[0]))
+    return Success(index)
+
+
+async def _open_index(storage: S3Storage, session_id: str) -> Outcome[SessionIndex, ReplayError]:
     loaded = await load_session(storage, session_id)
     if isinstance(loaded, Failure):
         return Failure(as_replay_error(session_id, loaded.failure()))
     indexed = await index_session(storage, session_id)
     if isinstance(indexed, Failure):
         return Failure(as_replay_error(session_id, indexed.failure()))
-    index = indexed.unwrap()
-    chosen = tuple(segment for segment in index.segments if segment.signal in signals)
-    keys = {segment.key for segment in chosen}
-    damage = next((each for each in index.damages if each.key in keys), None)
-    if damage is not None:
-        return Failure(as_replay_error(session_id, damage))
-    return Success(SessionIndex(chosen))
-
-
-def _laid_out(indexes: dict[str, SessionIndex], config: ReplayConfig) -> Sequence:
-    def frames_of(index: SessionIndex) -> Iterator[FrameRef]:
-        return frames_in_order(index, config.signals)
-
-    return lay_out(
-        indexes,
-        frames_of,
-        window=(config.replay_from, config.replay_until),
-        limit=config.limit,
-        max_gap_ns=None if config.max_gap_s is None else round(config.max_gap_s * _NS),
-    )
+    return indexed

@@ -17,7 +17,7 @@ from otlp_capture.otlp import (
 from otlp_capture.result import Failure, Outcome, Success
 from otlp_capture.sending import Parcel
 
-_INLINE_BYTES: Final = 262_144
+INLINE_BYTES: Final = 262_144
 """It takes as long to hand a request of this size to a thread as to shift it."""
 
 NotWritten: TypeAlias = TimestampOutOfRange | InvalidRequest | RequestTooLarge
@@ -56,7 +56,7 @@ async def press(
         ]
 
     is_untouched = not shift_ns and by.encoding == "protobuf" and not any(by.mappings)
-    if is_untouched or len(request) * len(by.mappings) <= _INLINE_BYTES:
+    if is_untouched or len(request) * len(by.mappings) <= INLINE_BYTES:
         return work()
     return await anyio.to_thread.run_sync(work)
 

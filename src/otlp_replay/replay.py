@@ -14,7 +14,7 @@ from otlp_capture.storage import S3Storage
 from otlp_replay.config import ReplayConfig
 from otlp_replay.course import Course
 from otlp_replay.delivering import Deliveries
-from otlp_replay.dispatching import Choice, Dispatcher
+from otlp_replay.dispatching import Dispatcher
 from otlp_replay.errors import (
     DurationReached,
     ReplayError,
@@ -27,7 +27,7 @@ from otlp_replay.events import Observer
 from otlp_replay.ledger import Ledger
 from otlp_replay.pacing import Speed, precise
 from otlp_replay.read_ahead import ReadAhead, reading_ahead
-from otlp_replay.selection import Moment
+from otlp_replay.selection import Moment, Selection
 from otlp_replay.status import ReplayStatus
 from otlp_replay.steering import Steering
 from otlp_replay.timestamps import Shifts
@@ -47,7 +47,7 @@ class Replay:
         endpoint: where to send it.
         course: what to send, in order.
         replay_id: its name.
-        choice: what of the requests is sent.
+        selection: what of the requests is sent.
         observers: hear of each request.
 
     Attributes:
@@ -63,7 +63,7 @@ class Replay:
         endpoint: Endpoint,
         course: Course,
         replay_id: str,
-        choice: Choice,
+        selection: Selection,
         observers: Sequence[Observer] = (),
     ) -> None:
         self.replay_id, self.over = replay_id, anyio.Event()
@@ -86,7 +86,7 @@ class Replay:
             config, clock, self._ledger, observers, self._lose, self._interrupted
         )
         self._dispatcher = Dispatcher(
-            config, choice, self._steering, self._shifts, self._deliveries
+            config, selection, self._steering, self._shifts, self._deliveries
         )
         self._all, self._dispatching = anyio.CancelScope(), anyio.CancelScope()
         self._limit = anyio.CancelScope()

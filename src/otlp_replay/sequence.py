@@ -6,13 +6,11 @@ A request takes some forty bytes here, whatever it is: a million of them take 40
 import heapq
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Mapping
-from typing import TypeAlias
+from collections.abc import Iterator, Mapping
+from itertools import islice
 
 from otlp_capture.sessions import FrameRef, SegmentIndex, SessionIndex
-from otlp_replay.selection import After, At, Moment
-
-FramesOf: TypeAlias = Callable[[SessionIndex], Iterator[FrameRef]]
+from otlp_replay.selection import After, At, Moment, Selection, arrivals_of
 
 
 class Sequence:
@@ -50,7 +48,7 @@ class Sequence:
             number = self._numbers[key] = len(self._sources)
             self._sources.append((session_id, ref.segment))
         latest = self._latest.get(session_id, 0)
-        self.out_of_order += frame.sequence < latest
+        self.out_of_order += 0 < frame.sequence < latest
         self._latest[session_id] = max(latest, frame.sequence)
         self._cut(frame.received_unix_nano)
         self._segments.append(number)
@@ -117,54 +115,31 @@ class Sequence:
 
 def lay_out(
     indexes: Mapping[str, SessionIndex],
-    frames_of: FramesOf,
+    selection: Selection,
     *,
-    window: tuple[Moment | None, Moment | None],
     limit: int | None,
     max_gap_ns: int | None,
 ) -> Sequence:
     """Lay out what a loop sends: all sessions by arrival, each in its own order.
 
+    The line begins where the window does, but not before anything has arrived.
+
     Args:
-        indexes: what the sessions hold, by their ids.
-        frames_of: which frames of a session can be sent, in order.
-        window: from when on, and until when; None: there is no such bound.
+        indexes: what the sessions hold that may be selected, by their ids.
+        selection: what is; its window is on the wall clock.
         limit: how many requests there may be; None: any number.
         max_gap_ns: longer pauses between them are cut to it; None: they are kept.
     """
-    first, last = _first_and_last(indexes)
-    start, end = (_arrival(moment, first, last) for moment in window)
-    begins = first if start is None else max(start, first)
-    sequence = Sequence(begins, max_gap_ns)
-    named = (_named(name, frames_of(index)) for name, index in indexes.items())
-    for session_id, ref in heapq.merge(*named, key=lambda each: each[1].frame.received_unix_nano):
-        arrival = ref.frame.received_unix_nano
-        if len(sequence) == limit or (end is not None and arrival >= end):
-            break
-        if arrival >= begins:
-            sequence.append(session_id, ref)
+    first, last = arrivals_of(*indexes.values()) or (0, 0)
+    start = selection.window.over(first, last).start
+    sequence = Sequence(first if start is None else max(start, first), max_gap_ns)
+    merged = {name: selection.frames(index) for name, index in indexes.items()}
+    named = (_named(name, refs) for name, refs in merged.items())
+    arriving = heapq.merge(*named, key=lambda each: each[1].frame.received_unix_nano)
+    for session_id, ref in islice(arriving, limit):
+        sequence.append(session_id, ref)
     return sequence
 
 
 def _named(name: str, refs: Iterator[FrameRef]) -> Iterator[tuple[str, FrameRef]]:
     return ((name, ref) for ref in refs)
-
-
-def _first_and_last(indexes: Mapping[str, SessionIndex]) -> tuple[int, int]:
-    columns = [
-        segment.frames.column("received_unix_nano")
-        for index in indexes.values()
-        for segment in index.segments
-        if len(segment.frames)
-    ]
-    return min(map(min, columns), default=0), max(map(max, columns), default=0)
-
-
-def _arrival(moment: Moment | None, first: int, last: int) -> int | None:
-    match moment:
-        case At(unix_nano):
-            return unix_nano
-        case After(ns):
-            return (last if ns < 0 else first) + ns
-        case None:
-            return None

@@ -23,12 +23,11 @@ from otlp_replay.errors import (
     as_replay_error,
 )
 from otlp_replay.events import Observer
-from otlp_replay.frames import frames_in_order
 from otlp_replay.naming import new_replay_id
 from otlp_replay.opening import open_course, open_index
 from otlp_replay.pacing import Speed
 from otlp_replay.replay import Replay
-from otlp_replay.selection import Moment
+from otlp_replay.selection import Moment, Selection
 from otlp_replay.shelf import Shelf
 from otlp_replay.status import ReplayStatus
 from otlp_replay.target import target_of
@@ -59,6 +58,7 @@ class OtlpReplayService(Protocol):
             InvalidConfig, InvalidSessionId: the configuration cannot be.
             TargetNotAllowed: the target is neither loopback nor on the allow-list.
             SessionNotFound: there is no such session.
+            NothingSelected: nothing that it holds is to be sent.
             ReplayAlreadyExists: its replay_id is taken.
             DataCorrupted, DecompressionFailure: it is damaged.
             StorageFailure: the store did not answer well.
@@ -202,7 +202,7 @@ class _ReplayService:
             target.unwrap(),
             opened.unwrap().course,
             replay_id,
-            opened.unwrap().choice,
+            opened.unwrap().selection,
             observers,
         )
         self._shelf.put(replay)
@@ -289,11 +289,12 @@ class _ReplayService:
         if not is_signal(signal_type):
             yield Failure(InvalidConfig("signal_type", signal_type, f"it is one of {SIGNALS}"))
             return
-        found = await open_index(self._storage, session_id, (signal_type,))
+        selection = Selection(signals=(signal_type,))
+        found = await open_index(self._storage, session_id, selection)
         if isinstance(found, Failure):
             yield found
             return
-        refs = frames_in_order(found.unwrap(), (signal_type,))
+        refs = selection.frames(found.unwrap())
         async for read in RequestReader(self._storage).read_all(refs):
             match read:
                 case Success(stored):

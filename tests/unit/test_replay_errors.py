@@ -20,12 +20,16 @@ from otlp_replay.errors import (
     DataCorrupted,
     DecompressionFailure,
     IngestionFailure,
-    ReplayAlreadyRunning,
+    ReplayAlreadyExists,
+    ReplayCancelled,
     ReplayError,
     ReplayInterrupted,
     ReplayNotFound,
+    ReplayNotSteerable,
+    TargetTooSlow,
     as_replay_error,
 )
+from otlp_replay.selection import NothingSelected
 
 UNREACHABLE = StorageUnreachable("memory:", "unplugged")
 METADATA = MetadataCorrupted("sessions/a/metadata.json", "no JSON")
@@ -40,8 +44,12 @@ ERRORS: list[ReplayError] = [
     DecompressionFailure("a", COMPRESSION),
     IngestionFailure("http://localhost:4318", "connection refused"),
     ReplayNotFound("a"),
-    ReplayAlreadyRunning("a"),
+    ReplayAlreadyExists("a"),
+    ReplayNotSteerable("a", "go on", "it has ended"),
     ReplayInterrupted("a"),
+    ReplayCancelled("a"),
+    TargetTooSlow("http://localhost:4318", 2.5, 1),
+    NothingSelected("there are no logs", "there are traces"),
     StorageFailure("a", UNREACHABLE),
     TargetNotAllowed("http://prod:4318", "prod", "10.0.0.7", ()),
 ]
@@ -73,4 +81,4 @@ def test_each_error_is_a_fault_that_says_what_it_is_about() -> None:
     )
     assert DataCorrupted("a", CONTENT).message == f"Session 'a': {CONTENT.message}"
     assert DecompressionFailure("a", COMPRESSION).message == f"Session 'a': {COMPRESSION.message}"
-    assert all("'a'" in error.message for error in ERRORS[6:9])
+    assert all("'a'" in error.message for error in ERRORS[6:11])

@@ -58,5 +58,6 @@ class Meter:
         if self._unit is None:
             return
         count = {"requests": requests, "records": records, "bytes": size_bytes}[self._unit]
-        begins = max(self._paid_until, at_ns * self._times)
+        is_backlog = at_ns == self.free_ns
+        begins = self._paid_until if is_backlog else max(self._paid_until, at_ns * self._times)
         self._paid_until = begins + count * self._cost
