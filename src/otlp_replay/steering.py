@@ -36,6 +36,13 @@ class Steering:
         return self._timeline is not None
 
     @property
+    def line_ns(self) -> int:
+        """Where it is on the line; at full speed, where the latest request was."""
+        if self._timeline is None or self.is_paused or self.speed == "max":
+            return self._line_ns
+        return self._timeline.line_at_ns(self._clock.monotonic_ns())
+
+    @property
     def now_ns(self) -> int:
         """What its clock shows."""
         return self._clock.monotonic_ns()
@@ -83,7 +90,7 @@ class Steering:
         """Stand still."""
         if self.is_paused:
             return
-        self._line_ns, self.is_paused, self._steps = self._here_ns, True, 0
+        self._line_ns, self.is_paused, self._steps = self.line_ns, True, 0
         self._tell()
 
     def resume(self) -> None:
@@ -100,7 +107,7 @@ class Steering:
 
     def set_speed(self, speed: Speed) -> None:
         """Be as fast as that from now on."""
-        line_ns, self.speed = self._here_ns, speed
+        line_ns, self.speed = self.line_ns, speed
         self._anchor(line_ns)
 
     def stretch(self, delay_ns: int) -> None:
@@ -123,12 +130,6 @@ class Steering:
     def was_sought(self) -> bool:
         """Whether there was a seek since `passing`: it goes on elsewhere."""
         return self._is_sought
-
-    @property
-    def _here_ns(self) -> int:
-        if self._timeline is None or self.is_paused or self.speed == "max":
-            return self._line_ns
-        return self._timeline.line_at_ns(self._clock.monotonic_ns())
 
     def _anchor(self, line_ns: int) -> None:
         self._line_ns = line_ns
