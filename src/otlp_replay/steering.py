@@ -27,7 +27,8 @@ class Steering:
         self._timeline: Timeline | None = None
         self._line_ns = 0
         self._told = anyio.Event()
-        self._wait, self._pass = anyio.CancelScope(), anyio.CancelScope()
+        self._wait: anyio.CancelScope | None = None
+        self._pass: anyio.CancelScope | None = None
         self._is_sought = False
 
     @property
@@ -80,6 +81,7 @@ class Steering:
                 break
             with anyio.CancelScope() as self._wait:
                 await self._clock.sleep_until(due_ns)
+            self._wait = None
         if self.is_paused:
             self._steps -= 1
         if self.is_paused or self.speed == "max":
@@ -119,7 +121,8 @@ class Steering:
         """Go on elsewhere on the line; what goes through requests now is ended."""
         self._is_sought = True
         self._anchor(line_ns)
-        self._pass.cancel()
+        if self._pass is not None:
+            self._pass.cancel()
 
     def passing(self) -> anyio.CancelScope:
         """Return a scope for what goes through requests; a seek ends it."""
@@ -138,6 +141,7 @@ class Steering:
         self._tell()
 
     def _tell(self) -> None:
-        self._wait.cancel()
+        if self._wait is not None:
+            self._wait.cancel()
         self._told.set()
         self._told = anyio.Event()

@@ -24,8 +24,8 @@ class AlarmClock:
 
     Args:
         loop: the event loop of those that sleep.
-        spin_ns: how long before a deadline the thread stops waiting and looks at the clock instead,
-            in nanoseconds.
+        spin_ns: how long before a deadline a sleeper wakes, and looks at the clock until it has
+            come, in nanoseconds. Nothing else runs meanwhile.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, spin_ns: int) -> None:
@@ -47,10 +47,16 @@ class AlarmClock:
 
     async def sleep_until(self, deadline_ns: int) -> None:
         """Wait until `monotonic_ns` has reached *deadline_ns*; at once where it has."""
-        if deadline_ns <= time.monotonic_ns():
+        wake_ns = deadline_ns - self._spin_ns
+        if wake_ns <= time.monotonic_ns():
             await asyncio.sleep(0)
-            return
-        sleeper = (deadline_ns, next(self._numbers), self._loop.create_future())
+        else:
+            await self._wait_until(wake_ns)
+        while time.monotonic_ns() < deadline_ns:
+            pass
+
+    async def _wait_until(self, wake_ns: int) -> None:
+        sleeper = (wake_ns, next(self._numbers), self._loop.create_future())
         heapq.heappush(self._sleepers, sleeper)
         self._set()
         try:
@@ -93,26 +99,13 @@ class AlarmClock:
     def _watch(self) -> None:
         with self._changed:
             while not self._is_closed:
-                left_ns = self._left_ns()
-                if left_ns is None or left_ns > self._spin_ns:
-                    wait_s = None if left_ns is None else (left_ns - self._spin_ns) / 1e9
-                    self._changed.wait(wait_s)
-                elif left_ns > 0:
-                    self._spin()
+                next_ns = self._next_ns
+                left_ns = None if next_ns is None else next_ns - time.monotonic_ns()
+                if left_ns is None or left_ns > 0:
+                    self._changed.wait(None if left_ns is None else left_ns / 1e9)
                 else:
                     self._next_ns = None
                     self._loop.call_soon_threadsafe(self._ring)
-
-    def _left_ns(self) -> int | None:
-        return None if self._next_ns is None else self._next_ns - time.monotonic_ns()
-
-    def _spin(self) -> None:
-        """Look at the clock until the deadline, and let others look at it and change it."""
-        self._changed.release()
-        try:
-            time.sleep(0)
-        finally:
-            self._changed.acquire()
 
 
 @contextmanager
