@@ -13,8 +13,9 @@ from otlp_capture.result import Failure, Fault, Outcome, Success
 from otlp_capture.sending import Parcel, Transport
 from otlp_capture.sessions import StoredRequest
 from otlp_replay.config import ENCODINGS, ReplayConfig
+from otlp_replay.deliveries import DeliveryLedger, LedgerUnusable
 from otlp_replay.delivering import Deliveries
-from otlp_replay.errors import TargetTooSlow, TooLate
+from otlp_replay.errors import SettledBefore, TargetTooSlow, TooLate
 from otlp_replay.events import Event, Stamps
 from otlp_replay.pacing import Lateness, Meter
 from otlp_replay.parcels import INLINE_BYTES, NotWritten, Press, press
@@ -36,6 +37,8 @@ class Dispatcher:
         steering: when.
         shifts: how far they are moved in time.
         deliveries: what sends them.
+        ledger: what earlier runs did, and whether this one can still be written down; None: nobody
+            asked for one.
 
     Attributes:
         place: where in the replay's order it is.
@@ -49,7 +52,9 @@ class Dispatcher:
         steering: Steering,
         shifts: Shifts,
         deliveries: Deliveries,
+        ledger: DeliveryLedger | None = None,
     ) -> None:
+        self._ledger = ledger
         self.place = self.copies_done = 0
         self._config, self._selection = config, selection
         self._steering, self._shifts, self._deliveries = steering, shifts, deliveries
@@ -75,10 +80,11 @@ class Dispatcher:
 
     async def dispatch(
         self, draft: Draft, transport: Transport, tasks: TaskGroup
-    ) -> TargetTooSlow | None:
+    ) -> TargetTooSlow | LedgerUnusable | None:
         """Send a request, all its copies, when it is due; return when they are on their way.
 
-        Where it is late, and the replay is to end then, the error is returned. A seek cancels it,
+        Where it is late, and the replay is to end then, or where its ledger cannot be written, the
+        error is returned. A seek cancels it,
         but what it waits for may just have come: so it looks before it sends anything.
         """
         if self._steering.was_sought():
@@ -96,6 +102,8 @@ class Dispatcher:
             planned_ns, written = await self._turn(draft)
             if self._steering.was_sought():
                 return None
+            if self._ledger is not None and self._ledger.problem is not None:
+                return self._ledger.problem
             verdict = self._judge(planned_ns)
             if isinstance(verdict, TargetTooSlow):
                 return verdict
@@ -104,6 +112,10 @@ class Dispatcher:
                 return None
             for copy, outcome in enumerate(written):
                 event = _copy(draft.event, copy)
+                if not self._is_wanted(event.number):
+                    self._deliveries.leave_out(event, SettledBefore(), Stamps(planned_ns))
+                    self.copies_done += 1
+                    continue
                 if isinstance(outcome, Failure):
                     self._deliveries.leave_out(event, outcome.failure(), Stamps(planned_ns))
                     self.copies_done += 1
@@ -127,6 +139,8 @@ class Dispatcher:
         return None
 
     def _narrowed(self, event: Event, stored: StoredRequest) -> Draft:
+        if not any(map(self._is_wanted, range(event.number, event.number + self._config.copies))):
+            return Draft(event, stored.request, stored.frame.record_count, SettledBefore())
         if not self._selection.narrows:
             return Draft(event, stored.request, stored.frame.record_count)
         sequence = stored.frame.sequence
@@ -173,6 +187,10 @@ class Dispatcher:
                 return TooLate(late_s, most_s)
             case "fail":
                 return TargetTooSlow(self._config.target_endpoint, late_s, most_s)
+
+    def _is_wanted(self, number: int) -> bool:
+        """Whether no earlier run has dealt with a request."""
+        return self._ledger is None or self._ledger.prior.should_send(number)
 
     def _leave_out(self, event: Event, cause: Fault, planned_ns: int) -> None:
         for copy in range(self._config.copies):

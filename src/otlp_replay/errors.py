@@ -14,6 +14,7 @@ from otlp_capture.sessions import (
     SegmentCorrupted,
     SessionNotFound,
 )
+from otlp_replay.deliveries import LedgerError
 from otlp_replay.selection import NothingSelected
 
 
@@ -174,6 +175,18 @@ class Skipped:
 
 
 @attrs.frozen
+class SettledBefore:
+    """A request is not sent because an earlier run of the replay has dealt with it."""
+
+    retryable: ClassVar[bool] = False
+
+    @property
+    def message(self) -> str:
+        """What happened."""
+        return "an earlier run has dealt with it, by the ledger"
+
+
+@attrs.frozen
 class DurationReached:
     """A request is not sent because the replay was to end before."""
 
@@ -200,6 +213,7 @@ ReplayError: TypeAlias = (
     | ReplayInterrupted
     | ReplayCancelled
     | TargetTooSlow
+    | LedgerError
     | StorageFailure
     | TargetNotAllowed
 )

@@ -13,6 +13,7 @@ from otlp_capture.sessions import RequestReader
 from otlp_capture.storage import S3Storage
 from otlp_replay.config import ReplayConfig
 from otlp_replay.course import Course
+from otlp_replay.deliveries import DeliveryLedger
 from otlp_replay.delivering import Deliveries
 from otlp_replay.dispatching import Dispatcher
 from otlp_replay.errors import (
@@ -20,13 +21,14 @@ from otlp_replay.errors import (
     ReplayError,
     ReplayInterrupted,
     ReplayNotSteerable,
+    SettledBefore,
     Skipped,
     as_replay_error,
 )
 from otlp_replay.events import Observer
 from otlp_replay.ledger import Ledger
 from otlp_replay.pacing import Speed, precise
-from otlp_replay.read_ahead import ReadAhead, reading_ahead
+from otlp_replay.read_ahead import Draft, ReadAhead, reading_ahead
 from otlp_replay.selection import Moment, Selection
 from otlp_replay.status import ReplayStatus
 from otlp_replay.steering import Steering
@@ -49,6 +51,7 @@ class Replay:
         replay_id: its name.
         selection: what of the requests is sent.
         observers: hear of each request.
+        ledger: keeps what became of each request, on a disk; the replay closes it.
 
     Attributes:
         replay_id: its name.
@@ -65,7 +68,10 @@ class Replay:
         replay_id: str,
         selection: Selection,
         observers: Sequence[Observer] = (),
+        ledger: DeliveryLedger | None = None,
     ) -> None:
+        self._record = ledger
+        observers = observers if ledger is None else (ledger, *observers)
         self.replay_id, self.over = replay_id, anyio.Event()
         self._storage, self._clock, self._config = storage, clock, config
         self._endpoint, self._course = endpoint, course
@@ -86,10 +92,10 @@ class Replay:
             config, clock, self._ledger, observers, self._lose, self._interrupted
         )
         self._dispatcher = Dispatcher(
-            config, selection, self._steering, self._shifts, self._deliveries
+            config, selection, self._steering, self._shifts, self._deliveries, ledger
         )
         self._all, self._dispatching = anyio.CancelScope(), anyio.CancelScope()
-        self._limit = anyio.CancelScope()
+        self._limit, self._keeping = anyio.CancelScope(), anyio.CancelScope()
         self._cause: ReplayError | None = None
         self._left_for: Fault | None = None
         self._stopped_for: ReplayError = ReplayInterrupted(config.session_id)
@@ -184,10 +190,12 @@ class Replay:
 
     async def _send_all(self, transport: Transport, clock: Clock) -> None:
         async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._keep_record)
             with self._dispatching:
                 await self._go_through(transport, clock, tasks)
             self._is_through = True
             self._limit.cancel()
+            self._keeping.cancel()
             if self._dispatching.cancelled_caught and self._left_for is None:
                 self._break_off(self._stopped_for)
 
@@ -211,16 +219,19 @@ class Replay:
             if isinstance(read, Failure):
                 self._break_off(as_replay_error(self._config.session_id, read.failure()))
                 return
-            if not self._steering.has_begun:
-                self._begin(clock, tasks)
-            error = await self._dispatcher.dispatch(read.unwrap(), transport, tasks)
+            draft = read.unwrap()
+            if not self._steering.has_begun and not isinstance(draft.fault, SettledBefore):
+                self._begin(clock, tasks, draft)
+            error = await self._dispatcher.dispatch(draft, transport, tasks)
             if error is not None:
                 self._break_off(error)
                 self._deliveries.stop()
                 return
 
-    def _begin(self, clock: Clock, tasks: TaskGroup) -> None:
-        now_ns, unix_nano = self._steering.begin(clock), clock.time_ns()
+    def _begin(self, clock: Clock, tasks: TaskGroup, first: Draft) -> None:
+        """Begin the line; a replay that goes on after a crash begins with what is left of it."""
+        line_ns = first.event.offset_ns if self._config.resume else None
+        now_ns, unix_nano = self._steering.begin(clock, line_ns), clock.time_ns()
         self._shifts.begin(now_ns, unix_nano)
         self._ledger.start(moment(unix_nano))
         if self._config.max_duration_s is not None:
@@ -232,6 +243,11 @@ class Replay:
             await self._clock.sleep_until(end_ns)
             self._left_for = DurationReached(max_duration_s)
             self._dispatching.cancel()
+
+    async def _keep_record(self) -> None:
+        if self._record is not None:
+            with self._keeping:
+                await self._record.keep_synced()
 
     def _lose(self, error: ReplayError) -> None:
         self._break_off(error)
@@ -246,6 +262,8 @@ class Replay:
         return self._cause
 
     def _close(self, error: ReplayError | None) -> None:
+        if self._record is not None:
+            self._record.close()
         at = moment(self._clock.time_ns())
         self._ledger.close(at, error, error or self._left_for)
         self.over.set()

@@ -1,9 +1,11 @@
 """The documented service: replays are started, steered, and watched."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
 from typing import Final, Never, Protocol, runtime_checkable
 
 import anyio
+import anyio.to_thread
 from anyio.abc import TaskGroup
 
 from otlp_capture.capture import InvalidConfig, StorageFailure
@@ -14,6 +16,7 @@ from otlp_capture.result import Failure, Outcome, Success
 from otlp_capture.sessions import CaptureSessionMetadata, RequestReader, list_sessions
 from otlp_capture.storage import S3Storage, S3StorageTag
 from otlp_replay.config import SPEED_ALLOWED, ReplayConfig, check_config, check_moment, is_speed
+from otlp_replay.deliveries import DeliveryLedger, LedgerError, identity_of, open_ledger
 from otlp_replay.errors import (
     ReplayAlreadyExists,
     ReplayCancelled,
@@ -60,6 +63,7 @@ class OtlpReplayService(Protocol):
             SessionNotFound: there is no such session.
             NothingSelected: nothing that it holds is to be sent.
             ReplayAlreadyExists: its replay_id is taken.
+            LedgerError: its ledger cannot be begun, or gone on with.
             DataCorrupted, DecompressionFailure: it is damaged.
             StorageFailure: the store did not answer well.
         """
@@ -192,18 +196,27 @@ class _ReplayService:
         opened = await open_course(self._storage, config)
         if isinstance(opened, Failure):
             return opened
+        course, selection = opened.unwrap().course, opened.unwrap().selection
         replay_id = config.replay_id or new_replay_id(self._clock.time_ns())
-        if replay_id in self._shelf:
+        if replay_id in self._shelf and not config.resume:
             return Failure(ReplayAlreadyExists(replay_id))
+        kept = await _open_ledger(config, replay_id, course.request_count)
+        if isinstance(kept, Failure):
+            return kept
+        ledger = kept.unwrap()
+        replay_id = ledger.replay_id if ledger else replay_id
+        if replay_id in self._shelf:
+            self._shelf.forget(replay_id)
         replay = Replay(
             self._storage,
             self._clock,
             config,
             target.unwrap(),
-            opened.unwrap().course,
+            course,
             replay_id,
-            opened.unwrap().selection,
+            selection,
             observers,
+            ledger,
         )
         self._shelf.put(replay)
         self._tasks.start_soon(self._carry_out, replay)
@@ -314,6 +327,22 @@ class _ReplayService:
             for replay in running:
                 await replay.over.wait()
         self._tasks.cancel_scope.cancel()
+
+
+async def _open_ledger(
+    config: ReplayConfig, replay_id: str, requests: int
+) -> Outcome[DeliveryLedger | None, LedgerError]:
+    if config.ledger is None:
+        return Success(None)
+    work = partial(
+        open_ledger,
+        config.ledger,
+        replay_id=replay_id,
+        identity=identity_of(config, requests),
+        resume=config.resume,
+        resume_unknown=config.resume_unknown,
+    )
+    return await anyio.to_thread.run_sync(work)
 
 
 async def _open_replay(

@@ -37,6 +37,10 @@ class Shelf:
             if self._latest.get(status.session_id) == oldest:
                 del self._latest[status.session_id]
 
+    def forget(self, replay_id: str) -> None:
+        """Let go of one that has ended and is gone on with."""
+        self._ended.pop(replay_id, None)
+
     def running(self, name: str) -> Replay | None:
         """Return the replay of that id, or the latest of that session, if it runs."""
         return self._running.get(name) or self._running.get(self._latest.get(name, ""))

@@ -48,9 +48,15 @@ class Steering:
         """What its clock shows."""
         return self._clock.monotonic_ns()
 
-    def begin(self, clock: Clock) -> int:
-        """Lay the beginning of the line at this moment of *clock*, and return that."""
+    def begin(self, clock: Clock, line_ns: int | None = None) -> int:
+        """Lay the line so that it begins at this moment of *clock*, and return that.
+
+        Args:
+            clock: the time from now on.
+            line_ns: where it begins; None: at its beginning, or where it was moved to.
+        """
         self._clock = clock
+        self._line_ns = self._line_ns if line_ns is None else line_ns
         now_ns = clock.monotonic_ns()
         self._timeline = Timeline(self._line_ns, now_ns, self.speed)
         return now_ns

@@ -16,6 +16,14 @@ from otlp_capture.sessions import (
     SessionNotFound,
 )
 from otlp_capture.storage import StorageUnreachable
+from otlp_replay.deliveries import (
+    LedgerDamaged,
+    LedgerExists,
+    LedgerInUse,
+    LedgerNotFound,
+    LedgerOfAnother,
+    LedgerUnusable,
+)
 from otlp_replay.errors import (
     DataCorrupted,
     DecompressionFailure,
@@ -51,6 +59,12 @@ ERRORS: list[ReplayError] = [
     TargetTooSlow("http://localhost:4318", 2.5, 1),
     NothingSelected("there are no logs", "there are traces"),
     StorageFailure("a", UNREACHABLE),
+    LedgerNotFound("replay.ledger"),
+    LedgerExists("replay.ledger", "r1"),
+    LedgerOfAnother("replay.ledger", "r1", ("loops",)),
+    LedgerInUse("replay.ledger"),
+    LedgerDamaged("replay.ledger", "no header"),
+    LedgerUnusable("replay.ledger", "no room"),
     TargetNotAllowed("http://prod:4318", "prod", "10.0.0.7", ()),
 ]
 

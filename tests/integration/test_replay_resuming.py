@@ -1,0 +1,77 @@
+"""Replays that go on by their ledger where another run ended."""
+
+from pathlib import Path
+
+import pytest
+
+from otlp_capture.result import Failure, or_raise
+from otlp_capture.storage import S3Storage
+from otlp_replay import DeliveryCounts, ReplayConfig
+from otlp_replay.deliveries import LedgerExists, LedgerNotFound, read_ledger
+from tests.clocks import VirtualClock
+from tests.replays import SESSION, assert_closed, numbered, opened_service
+from tests.sessions import arriving, write_session
+from tests.virtual_replays import Noting, Taking, virtual_replay
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def ten(memory: S3Storage) -> S3Storage:
+    """A store with a session of ten requests, a second apart."""
+    await write_session(memory, SESSION, arriving(numbered(10)))
+    return memory
+
+
+def numbers(noting: Noting) -> list[int]:
+    return [event.number for event in noting.intended]
+
+
+@pytest.mark.parametrize("copies", [1, 2])
+async def test_what_was_not_delivered_is_sent_and_the_line_begins_there(
+    ten: S3Storage, tmp_path: Path, copies: int
+) -> None:
+    ledger = tmp_path / "ledger"
+    async with virtual_replay(ten, ledger=ledger, copies=copies) as replay:
+        await replay.until(3.5)
+        first = or_raise(await replay.service.cancel(SESSION))
+    async with virtual_replay(ten, ledger=ledger, resume=True, copies=copies) as again:
+        last = await again.run_out()
+
+    assert numbers(replay.noting) == list(range(4 * copies))
+    assert numbers(again.noting) == list(range(4 * copies, 10 * copies))
+    assert again.clock.monotonic_ns() == 5_000_000_000
+    assert first.replay_id == last.replay_id
+    assert_closed(last, 10 * copies, 10 * copies)
+    assert last.not_sent_reasons == {"SettledBefore": 4 * copies}
+    prior = or_raise(read_ledger(ledger))
+    assert prior.count("delivered") == 10 * copies
+
+
+async def test_a_ledger_is_begun_once_and_gone_on_with_where_it_is(
+    ten: S3Storage, tmp_path: Path
+) -> None:
+    ledger = tmp_path / "ledger"
+    config = ReplayConfig(session_id=SESSION, ledger=ledger)
+    async with virtual_replay(ten, ledger=ledger, speed_multiplier="max") as replay:
+        status = await replay.run_out()
+        again = await replay.service.start_replay(config)
+    async with opened_service(ten, VirtualClock()) as service:
+        missing = await service.start_replay(
+            ReplayConfig(session_id=SESSION, ledger=tmp_path / "missing", resume=True)
+        )
+
+    assert again == Failure(LedgerExists(str(ledger), status.replay_id))
+    assert missing == Failure(LedgerNotFound(str(tmp_path / "missing")))
+
+
+async def test_one_that_is_done_sends_nothing_again(ten: S3Storage, tmp_path: Path) -> None:
+    ledger = tmp_path / "ledger"
+    async with virtual_replay(ten, ledger=ledger, speed_multiplier="max") as replay:
+        await replay.run_out()
+    transport = Taking()
+    async with virtual_replay(ten, transport, ledger=ledger, resume=True) as again:
+        status = await again.run_out()
+
+    assert transport.parcels == []
+    assert (status.status, status.delivery) == ("completed", DeliveryCounts(not_sent=10))
