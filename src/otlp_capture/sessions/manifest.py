@@ -209,13 +209,25 @@ def decode_manifest(key: str, part: bytes) -> Outcome[tuple[SegmentIndex, ...], 
     if isinstance(inflated, Failure):
         return Failure(ManifestCorrupted(key, inflated.failure().message))
     try:
-        document = json.loads(inflated.unwrap().raw)
+        text = str(inflated.unwrap().raw, "utf-8")
+        # Of a large part neither the bytes nor all of its numbers are held beside the text.
+        del inflated
+        document = json.loads(text, object_hook=_as_table)
         if document["schemaVersion"] != _VERSION:
             reason = f"its version is {document['schemaVersion']!r}; this reads {_VERSION}"
             return Failure(ManifestCorrupted(key, reason))
         return Success(tuple(_segment_index(entry) for entry in document["segments"]))
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         return Failure(ManifestCorrupted(key, f"{type(error).__name__}: {error}"))
+
+
+def _as_table(found: dict[str, Any]) -> "dict[str, Any] | FrameTable":
+    """Make a table of the frames of a segment as soon as they are read."""
+    return FrameTable.from_json(found) if found.keys() >= _COLUMNS.keys() else found
+
+
+def _table(found: "FrameTable | dict[str, list[int]]") -> FrameTable:
+    return found if isinstance(found, FrameTable) else FrameTable.from_json(found)
 
 
 def _segment_index(entry: dict[str, Any]) -> SegmentIndex:
@@ -225,7 +237,7 @@ def _segment_index(entry: dict[str, Any]) -> SegmentIndex:
         size_bytes=int(entry["sizeBytes"]),
         checksum=str(entry["checksum"]),
         services=tuple(str(service) for service in cast("list[Any]", entry["services"])),
-        frames=FrameTable.from_json(entry["frames"]),
+        frames=_table(entry["frames"]),
     )
     columns = segment.frames.column("offset"), segment.frames.column("size_bytes")
     if any(
