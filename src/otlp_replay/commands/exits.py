@@ -1,0 +1,17 @@
+"""The exit codes of what can go wrong while sessions are replayed and compared."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from otlp_capture.cli.terminal import FINDING, OUT_OF_REACH
+from otlp_replay.errors import DataCorrupted, DecompressionFailure, IngestionFailure
+
+EXIT_CODES: Final[Mapping[type, int]] = {
+    DataCorrupted: FINDING,
+    DecompressionFailure: FINDING,
+    IngestionFailure: OUT_OF_REACH,
+}
+"""Besides those that the command line knows."""
+
+INTERRUPTED: Final = 130
+"""128 and SIGINT."""
