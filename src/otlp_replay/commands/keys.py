@@ -4,7 +4,7 @@ import os
 import sys
 import termios
 import tty
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncIterator, Callable, Generator
 from contextlib import contextmanager
 
 import anyio
@@ -20,21 +20,26 @@ def has_keys(*, as_json: bool) -> bool:
 
 
 @contextmanager
-def single_keys(*, wanted: bool) -> Generator[None]:
+def single_keys(*, wanted: bool) -> Generator[Callable[[], None]]:
     """Let the terminal hand over each key when it is pressed, and be as it was afterwards.
 
-    Ctrl-C stays a signal. Where it is not *wanted*, nothing happens.
+    Ctrl-C stays a signal. Where it is not *wanted*, nothing happens. What the block gets makes
+    the terminal as it was before the block ends, for those who leave without ending it.
     """
     if not wanted:
-        yield
+        yield lambda: None
         return
     descriptor = sys.stdin.fileno()
     before = termios.tcgetattr(descriptor)
+
+    def restore() -> None:
+        termios.tcsetattr(descriptor, termios.TCSANOW, before)
+
     try:
         tty.setcbreak(descriptor, termios.TCSANOW)
-        yield
+        yield restore
     finally:
-        termios.tcsetattr(descriptor, termios.TCSANOW, before)
+        restore()
 
 
 async def pressed() -> AsyncIterator[str]:
