@@ -42,7 +42,14 @@ _COUNTED: Final[Mapping[str, RateUnit]] = {
     "byte": "bytes",
     "bytes": "bytes",
 }
-_PERIODS_S: Final[Mapping[str, int]] = {"s": 1, "sec": 1, "second": 1, "m": 60, "min": 60, "h": 3600}
+_PERIODS_S: Final[Mapping[str, int]] = {
+    "s": 1,
+    "sec": 1,
+    "second": 1,
+    "m": 60,
+    "min": 60,
+    "h": 3600,
+}
 _NUMBER: Final = r"\d+(?:\.\d+)?"
 _PART: Final = re.compile(rf"({_NUMBER})\s*([a-zµ]+)")
 _DURATION: Final = re.compile(rf"(?:{_NUMBER}\s*[a-zµ]+\s*)+")
@@ -205,5 +212,3 @@ def _time(text: str) -> datetime | None:
 def _refuse(text: str, option: str, allowed: str) -> NoReturn:
     message = f"{text!r} is {allowed}"
     raise typer.BadParameter(message, param_hint=option)
-
-

@@ -32,7 +32,7 @@ class Desk:
     clock: Clock
 
 
-async def _open_desk(  # noqa: PLR0913, PLR0917 - as many as it has
+async def _open_desk(
     _scope: Scope,
     replays: OtlpReplayService,
     capture: OtlpCaptureService,

@@ -11,7 +11,4 @@ EXIT_CODES: Final[Mapping[type, int]] = {
     DecompressionFailure: FINDING,
     IngestionFailure: OUT_OF_REACH,
 }
-"""Besides those that the command line knows."""
-
-INTERRUPTED: Final = 130
-"""128 and SIGINT."""
+"""Besides those that the command line knows. What is not named here is 2: bad input."""

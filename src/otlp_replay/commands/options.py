@@ -7,8 +7,6 @@ import typer
 
 from otlp_capture.sending import Compression
 from otlp_replay.config import (
-    LatePolicy,
-    Precision,
     Protocol,
     ResumeUnknown,
     TimestampAdjustment,
@@ -61,9 +59,7 @@ MaxSizeOption: TypeAlias = Annotated[
 ]
 AfterOption: TypeAlias = Annotated[
     str | None,
-    typer.Option(
-        metavar="TIME", rich_help_panel=_AUTO, help="It began then or later: 2026-01-31."
-    ),
+    typer.Option(metavar="TIME", rich_help_panel=_AUTO, help="It began then or later: 2026-01-31."),
 ]
 BeforeOption: TypeAlias = Annotated[
     str | None, typer.Option(metavar="TIME", rich_help_panel=_AUTO, help="It began earlier.")
@@ -204,9 +200,7 @@ SpeedOption: TypeAlias = Annotated[
 ]
 MaxGapOption: TypeAlias = Annotated[
     str | None,
-    typer.Option(
-        metavar="DURATION", rich_help_panel=_WHEN, help="Cut longer pauses to this: 5s."
-    ),
+    typer.Option(metavar="DURATION", rich_help_panel=_WHEN, help="Cut longer pauses to this: 5s."),
 ]
 MaxRateOption: TypeAlias = Annotated[
     str | None,

@@ -154,15 +154,22 @@ async def _hear_signals(
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         task_status.started()
         steered.interruption = await anext(signals)
-        stopped = await replays.cancel(replay_id)
-        if isinstance(stopped, Failure):  # there is none, before the first or after the last
-            scope.cancel()
-            return
-        if people.is_terminal:
-            tell(_STOPPING)
-        again = await anext(signals)
-        restore()
-        os._exit(_SIGNAL_BASE + again)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_stop, replays, replay_id, scope)
+            again = await anext(signals)
+            restore()
+            os._exit(_SIGNAL_BASE + again)
+
+
+async def _stop(replays: OtlpReplayService, replay_id: str, scope: anyio.CancelScope) -> None:
+    """End the replay; before its first request and after its last, all that is done."""
+    found = await replays.get_replay_status(replay_id)
+    if isinstance(found, Failure) or found.unwrap().is_over:
+        scope.cancel()
+        return
+    if people.is_terminal:
+        tell(_STOPPING)
+    await replays.cancel(replay_id)
 
 
 async def _hear_keys(replays: OtlpReplayService, replay_id: str, steered: Steered) -> None:
@@ -170,9 +177,7 @@ async def _hear_keys(replays: OtlpReplayService, replay_id: str, steered: Steere
         await _act(key, replays, replay_id, steered)
 
 
-async def _act(
-    key: str, replays: OtlpReplayService, replay_id: str, steered: Steered
-) -> None:
+async def _act(key: str, replays: OtlpReplayService, replay_id: str, steered: Steered) -> None:
     """Do what a key says; one that says nothing, or comes too late, does nothing."""
     done: Any = None
     match key:
