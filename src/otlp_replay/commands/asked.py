@@ -17,7 +17,7 @@ from otlp_replay.orchestrator import (
     SessionFilter,
 )
 
-TOKEN_VARIABLE: Final = "OTLP_CAPTURE_BEARER_TOKEN"  # noqa: S105 - it is a name
+TOKEN_VARIABLE: Final = "OTLP_CAPTURE_REPLAY_TOKEN"  # noqa: S105 - it is a name
 
 _MAX_TOKEN_BYTES: Final = 65_536
 _OPTIONS: Final[Mapping[str, str]] = {
@@ -54,7 +54,7 @@ _OPTIONS: Final[Mapping[str, str]] = {
     "max_p99_lateness_s": "--max-p99-lateness",
     "max_drift_s": "--max-drift",
     "session_filter.min_size_bytes": "--min-size",
-    "session_filter.max_size_bytes": "--max-stored",
+    "session_filter.max_size_bytes": "--max-size",
     "session_filter.after_date": "--after",
     "session_filter.before_date": "--before",
 }

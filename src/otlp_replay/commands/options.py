@@ -5,6 +5,7 @@ from typing import Annotated, Final, TypeAlias
 
 import typer
 
+from otlp_capture.cli.options import SignalName
 from otlp_capture.sending import Compression
 from otlp_replay.config import (
     Protocol,
@@ -12,6 +13,7 @@ from otlp_replay.config import (
     TimestampAdjustment,
 )
 from otlp_replay.orchestrator import SelectionStrategy, SessionType
+from otlp_replay.pacing import LatePolicy, Precision
 
 _AUTO: Final = "Which session, with auto in place of an ID"
 _TARGET: Final = "Where to, and how"
@@ -33,9 +35,10 @@ IdsArgument: TypeAlias = Annotated[
 StrategyOption: TypeAlias = Annotated[
     SelectionStrategy | None,
     typer.Option(
+        metavar="NAME",
         rich_help_panel=_AUTO,
-        help="The one that began last, any, or the one with most or fewest stored bytes; without "
-        "it latest. random chooses alike by the same --seed.",
+        help="latest to begin, random (alike by the same --seed), largest or smallest in stored "
+        "bytes; without it latest.",
     ),
 ]
 TypeOption: TypeAlias = Annotated[
@@ -53,9 +56,7 @@ MinSizeOption: TypeAlias = Annotated[
 ]
 MaxSizeOption: TypeAlias = Annotated[
     str | None,
-    typer.Option(
-        "--max-stored", metavar="SIZE", rich_help_panel=_AUTO, help="Or in so much at the most."
-    ),
+    typer.Option(metavar="SIZE", rich_help_panel=_AUTO, help="Or in so much at the most."),
 ]
 AfterOption: TypeAlias = Annotated[
     str | None,
@@ -75,7 +76,12 @@ ToOption: TypeAlias = Annotated[
     ),
 ]
 ProtocolOption: TypeAlias = Annotated[
-    Protocol, typer.Option(rich_help_panel=_TARGET, help="How to send requests.")
+    Protocol,
+    typer.Option(
+        metavar="NAME",
+        rich_help_panel=_TARGET,
+        help="How to send requests: http/protobuf, http/json or grpc.",
+    ),
 ]
 AllowTargetOption: TypeAlias = Annotated[
     list[str] | None,
@@ -101,7 +107,7 @@ BearerOption: TypeAlias = Annotated[
         metavar="FILE",
         rich_help_panel=_TARGET,
         dir_okay=False,
-        help="Send the token in this file; without it, that of OTLP_CAPTURE_BEARER_TOKEN.",
+        help="Send the token in this file; without it, that of OTLP_CAPTURE_REPLAY_TOKEN.",
     ),
 ]
 CaOption: TypeAlias = Annotated[
@@ -157,6 +163,15 @@ ServiceOption: TypeAlias = Annotated[
         metavar="NAME",
         rich_help_panel=_WHAT,
         help="Only this service; * and ? stand for others; may be repeated.",
+    ),
+]
+SignalOption: TypeAlias = Annotated[
+    list[SignalName] | None,
+    typer.Option(
+        "--signal",
+        metavar="SIGNAL",
+        rich_help_panel=_WHAT,
+        help="Only traces, metrics or logs; may be repeated.",
     ),
 ]
 ShareOption: TypeAlias = Annotated[
@@ -227,6 +242,7 @@ PrecisionOption: TypeAlias = Annotated[
 LatePolicyOption: TypeAlias = Annotated[
     LatePolicy,
     typer.Option(
+        metavar="NAME",
         rich_help_panel=_LATE,
         help="catch_up sends at once what is due, stretch moves all that follows, skip leaves "
         "it out, fail ends the replay; the last three beyond --max-lateness.",

@@ -11,7 +11,6 @@ from otlp_capture.capture import InvalidConfig
 from otlp_capture.cli.options import (
     DEFAULT_STORE,
     JsonOption,
-    SignalsOption,
     StoreOption,
     chosen_signals,
 )
@@ -83,6 +82,7 @@ from otlp_replay.commands.options import (
     ServiceOption,
     ShardOption,
     ShareOption,
+    SignalOption,
     SpeedOption,
     StrategyOption,
     TimestampsOption,
@@ -120,7 +120,7 @@ def replay(
     from_: FromOption = None,
     until: UntilOption = None,
     service: ServiceOption = None,
-    signal: SignalsOption = None,
+    signal: SignalOption = None,
     share: ShareOption = "1",
     limit: LimitOption = None,
     shard: ShardOption = None,
@@ -139,7 +139,7 @@ def replay(
     strategy: StrategyOption = None,
     type_: TypeOption = None,
     min_size: MinSizeOption = None,
-    max_stored: MaxSizeOption = None,
+    max_size: MaxSizeOption = None,
     after: AfterOption = None,
     before: BeforeOption = None,
     dry_run: DryRunOption = False,
@@ -173,7 +173,7 @@ def replay(
     where = SessionFilter(
         session_type=type_,
         min_size_bytes=size_bytes(min_size, "--min-size"),
-        max_size_bytes=size_bytes(max_stored, "--max-stored"),
+        max_size_bytes=size_bytes(max_size, "--max-size"),
         after_date=date_of(after, "--after"),
         before_date=date_of(before, "--before"),
     )
