@@ -68,7 +68,7 @@ LingerOption: TypeAlias = Annotated[
     typer.Option(
         "--linger-ms",
         metavar="MS",
-        help="With --durability object: how long requests wait to share one; without it 20.",
+        help="With --durability object: how long requests wait to share an object; without it 20.",
     ),
 ]
 

@@ -1,5 +1,6 @@
 """`otlp-capture sessions`: what a store holds."""
 
+from collections.abc import Mapping
 from datetime import UTC
 from typing import Annotated, Any, cast
 
@@ -17,6 +18,7 @@ from otlp_capture.cli.terminal import (
     COUNTED,
     DONE,
     count_columns,
+    counted_text,
     plain,
     print_json,
     print_table,
@@ -24,8 +26,11 @@ from otlp_capture.cli.terminal import (
     run_with,
     tell,
 )
+from otlp_capture.clock import SystemClock
 from otlp_capture.result import Failure, Outcome, Success
-from otlp_capture.sessions import CaptureSessionMetadata, metadata_document
+from otlp_capture.sessions import CaptureSessionMetadata, load_session, metadata_document
+from otlp_capture.spool import waiting_bytes
+from otlp_capture.storage import S3Storage, S3StorageTag
 
 sessions = typer.Typer(
     cls=Group,
@@ -67,17 +72,30 @@ def show_command(
     Example: [bold]otlp-capture sessions show checkout --json[/]
     """
 
-    async def work(capture: OtlpCaptureService) -> Outcome[int, Any]:
-        status = await capture.get_capture_status(session_id)
-        if isinstance(status, Failure):
-            return status
+    async def work(storage: S3Storage) -> Outcome[int, Any]:
+        loaded = await load_session(storage, session_id)
+        if isinstance(loaded, Failure):
+            return loaded
+        metadata = loaded.unwrap().metadata
         if as_json:
-            print_json(metadata_document(status.unwrap()))
+            print_json(metadata_document(metadata))
         else:
-            _print_session(status.unwrap())
+            _print_session(metadata)
+            tell_waiting(storage, session_id)
         return Success(DONE)
 
-    run_with(store, OtlpCaptureServiceLive, OtlpCaptureServiceTag, work, as_json=as_json)
+    run_with(store, SystemClock, S3StorageTag, work, as_json=as_json)
+
+
+def tell_waiting(storage: S3Storage, session_id: str) -> None:
+    """Tell of what a session has in the spool of this machine, beside what is in the store."""
+    waiting = waiting_bytes(storage, session_id)
+    if waiting:
+        tell(
+            f"The spool of this machine holds {counted_text(waiting, 'byte')} more of it, stored "
+            f"and not published yet. A recorder that runs publishes them; after one that has "
+            f"died, `otlp-capture sessions recover {session_id}` does."
+        )
 
 
 def _print_table(found: tuple[CaptureSessionMetadata, ...]) -> None:
@@ -97,7 +115,12 @@ def _print_session(metadata: CaptureSessionMetadata) -> None:
     document = metadata_document(metadata)
     width = max(map(len, document))
     for name, value in document.items():
-        put(f"{name:<{width}}  {_text(value)}")
+        text = _labels(value) if name == "labels" else _text(value)
+        put(f"{name:<{width}}  {text}")
+
+
+def _labels(labels: Mapping[str, str]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in labels.items()) or "-"
 
 
 def _text(value: Any) -> str:

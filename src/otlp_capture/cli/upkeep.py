@@ -11,6 +11,7 @@ from otlp_capture.cli.asking import confirmed
 from otlp_capture.cli.help import Command
 from otlp_capture.cli.options import DEFAULT_STORE, JsonOption, StoreOption
 from otlp_capture.cli.sessions import sessions as sessions
+from otlp_capture.cli.sessions import tell_waiting
 from otlp_capture.cli.terminal import (
     DONE,
     FINDING,
@@ -70,6 +71,7 @@ def verify_command(
             print_json(_verify_document(report))
         else:
             _print_verification(report)
+            tell_waiting(storage, session_id)
         return Success(DONE if report.is_sound else FINDING)
 
     run_with(store, SystemClock, S3StorageTag, work, as_json=as_json)

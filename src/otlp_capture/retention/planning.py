@@ -151,7 +151,8 @@ def _archive_days(policy: RetentionPolicy) -> float:
 
 def _older(metadata: CaptureSessionMetadata, now_ns: int, days: float) -> str:
     age = _days_text(now_ns - ended_unix_nano(metadata))
-    return f"it ended {age} ago; it is kept here for {days:g}"
+    unit = "day" if days == 1 else "days"
+    return f"it ended {age} ago; it is kept here for {days:g} {unit}"
 
 
 def _days_text(age_ns: int) -> str:

@@ -5,6 +5,7 @@ from otlp_capture.spool.budget import SpoolBudget as SpoolBudget
 from otlp_capture.spool.claims import SpoolClaim as SpoolClaim
 from otlp_capture.spool.folder import SpoolFolder as SpoolFolder
 from otlp_capture.spool.folder import open_spool as open_spool
+from otlp_capture.spool.folder import waiting_bytes as waiting_bytes
 from otlp_capture.spool.health import SpoolHealth as SpoolHealth
 from otlp_capture.spool.publishing import Publisher as Publisher
 from otlp_capture.spool.recovery import Recovered as Recovered
@@ -44,4 +45,5 @@ __all__ = [
     "publish_leftovers",
     "quarantine",
     "ring_leftovers",
+    "waiting_bytes",
 ]

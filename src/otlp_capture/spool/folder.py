@@ -108,18 +108,45 @@ def open_spool(
     Fails with:
         StorageError: the folder cannot be made.
     """
-    own = storage.spool_directory
-    if own is None and storage.name == "memory:" and directory is None:
-        return Success(None)
+    own = _root(storage, directory)
     if own is None:
-        # Each store has a folder of its own, so that nothing is published into another.
-        digest = hashlib.blake2b(storage.name.encode(), digest_size=8).hexdigest()
-        own = (directory or default_directory()) / digest
+        return Success(None)
     try:
         make_root(os.path.realpath(own))
     except OSError as error:
         return Failure(local_error(error, f"the spool {own}", ""))
     return Success(SpoolFolder(Path(os.path.realpath(own))))
+
+
+def waiting_bytes(storage: S3Storage, session_id: str, directory: Path | None = None) -> int:
+    """Return how much of a session waits in the spool of this machine; nothing is made or taken.
+
+    Args:
+        storage: whose spool it is.
+        session_id: the session.
+        directory: where spools are, as for `open_spool`.
+    """
+    own = _root(storage, directory)
+    if own is None or isinstance(check_session_id(session_id), Failure):
+        return 0
+    folder = SpoolFolder(Path(own)).segments / session_id
+    try:
+        entries = [entry for entry in _entries(folder) if entry.name != OWNER]
+        return sum(entry.stat(follow_symlinks=False).st_size for entry in entries)
+    except OSError:  # it is being published, or is not ours to read
+        return 0
+
+
+def _root(storage: S3Storage, directory: Path | None) -> Path | None:
+    """Return where the spool of a store is; None: it has none."""
+    own = storage.spool_directory
+    if own is not None:
+        return Path(own)
+    if storage.name == "memory:" and directory is None:
+        return None
+    # Each store has a folder of its own, so that nothing is published into another.
+    digest = hashlib.blake2b(storage.name.encode(), digest_size=8).hexdigest()
+    return (directory or default_directory()) / digest
 
 
 def default_directory() -> Path:

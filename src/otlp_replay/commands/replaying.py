@@ -1,5 +1,6 @@
 """The command `otlp-capture replay`."""
 
+import logging
 import re
 from collections.abc import Sequence
 from typing import Any, Final
@@ -92,7 +93,7 @@ from otlp_replay.commands.options import (
     VerifyIntoOption,
 )
 from otlp_replay.commands.showing import print_carried, print_plan
-from otlp_replay.commands.watching import Display, Pace, Steered, steered_to_its_end
+from otlp_replay.commands.watching import Display, Pace, Reasons, Steered, steered_to_its_end
 from otlp_replay.config import ReplayConfig
 from otlp_replay.fidelity import Gate, check_gate, check_report
 from otlp_replay.naming import new_replay_id
@@ -315,12 +316,15 @@ async def _plan(desk: Desk, config: ReplayConfig, *, as_json: bool) -> Outcome[i
 
 async def _carry_out(desk: Desk, asked: Asked, *, as_json: bool) -> Outcome[int, Any]:
     config = asked.config
-    pace, steered = Pace(desk.clock), Steered(config.speed_multiplier)
+    pace, reasons = Pace(desk.clock), Reasons()
+    steered = Steered(config.speed_multiplier)
+    # What it would log of single requests is told once, at the end.
+    logging.getLogger("otlp_replay").setLevel(logging.ERROR)
     with progress(as_json=as_json) as bar:
         display = Display(bar, ", ".join(config.session_ids), steered, pace)
 
         async def send() -> Outcome[Carried, Any]:
-            return await carry_out(desk, asked, display.show, (pace,))
+            return await carry_out(desk, asked, display.show, (pace, reasons))
 
         carried = await steered_to_its_end(
             desk.replays, config.replay_id or "", steered, send, as_json=as_json
@@ -332,7 +336,7 @@ async def _carry_out(desk: Desk, asked: Asked, *, as_json: bool) -> Outcome[int,
     if as_json:
         print_json(carried.unwrap().to_json())
     else:
-        print_carried(carried.unwrap())
+        print_carried(carried.unwrap(), reasons.first)
     return Success(steered.code or _code(carried.unwrap()))
 
 

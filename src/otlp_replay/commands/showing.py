@@ -1,5 +1,6 @@
 """How a replay, and the plan of one, are told to people."""
 
+from collections.abc import Mapping
 from typing import Final
 
 from rich.table import Table
@@ -21,9 +22,12 @@ from otlp_replay.status import DeliveryCounts, ReplayStatus
 _OUTCOMES: Final = ("delivered", "rejected", "failed", "unknown", "not sent")
 
 
-def print_carried(carried: Carried) -> None:
-    """Print what a replay came to."""
+def print_carried(carried: Carried, reasons: Mapping[str, str]) -> None:
+    """Print what a replay came to; *reasons* is what first stood in the way, by outcome."""
     _print_status(carried.status)
+    for outcome, reason in reasons.items():
+        if carried.status.error is None or reason not in carried.status.error.message:
+            tell(f"The first that was {outcome}: {reason}")
     put("")
     for line in summary_lines(carried.certificate):
         put(line)

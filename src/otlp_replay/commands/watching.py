@@ -65,6 +65,26 @@ class Pace:
         return self._text
 
 
+class Reasons:
+    """What first stood in the way of a request, for each outcome. An observer."""
+
+    def __init__(self) -> None:
+        self._first = dict[str, str]()
+
+    @property
+    def first(self) -> Mapping[str, str]:
+        """The first reason by its outcome."""
+        return self._first
+
+    def intend(self, event: Event) -> None:
+        """Hear that an event is dispatched next."""
+
+    def settle(self, settled: Settled) -> None:
+        """Hear what became of an event."""
+        if settled.reason and settled.outcome not in {"delivered", "not_sent"}:
+            self._first.setdefault(settled.outcome, settled.reason)
+
+
 @attrs.define
 class Steered:
     """How somebody has steered a replay.
