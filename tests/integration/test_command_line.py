@@ -33,6 +33,7 @@ COMMANDS = (
     "retention schedule",
     "redact check",
     "replay",
+    "replays",
     "diff",
     "demo",
 )
@@ -240,9 +241,9 @@ class TestBadInput:
         people, machines = held.run_all(replay, for_machines(replay))
 
         assert (people.code, machines.code) == (3, 3)
-        assert machines.result["status"] == "failed"
-        assert machines.result["delivery"]["delivered"] == 0
-        assert sum(machines.result["delivery"].values()) == 3
+        assert machines.result["status"]["status"] == "failed"
+        assert machines.result["status"]["delivery"]["delivered"] == 0
+        assert sum(machines.result["status"]["delivery"].values()) == 3
         assert "127.0.0.1:9" in people.stderr.splitlines()[-1]
 
 

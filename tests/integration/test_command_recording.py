@@ -334,14 +334,14 @@ class TestReplay:
             people, machines = shell.run(*replay), shell.run(*replay, "--json")
 
         assert (people.code, machines.code) == (1, 1)
-        assert machines.result["delivery"] == {
+        assert machines.result["status"]["delivery"] == {
             "delivered": 1,
             "rejected": 2,
             "failed": 0,
             "unknown": 0,
             "notSent": 0,
         }
-        header, requests, records = people.stdout.splitlines()
+        header, requests, records, *_certificate = people.stdout.splitlines()
         assert header.split() == ["delivered", "rejected", "failed", "unknown", "not", "sent"]
         assert requests.split() == ["requests", "1", "2", "0", "0", "0"]
         assert records.split() == ["records", "1", "2", "0", "0", "0"]
@@ -356,7 +356,7 @@ class TestReplay:
             stdout, stderr = process.communicate(timeout=HANGS_AFTER_S)
 
         assert (process.returncode, stderr) == (130, "")
-        assert json.loads(stdout)["delivery"]["delivered"] < 3
+        assert json.loads(stdout)["status"]["delivery"]["delivered"] < 3
 
     def test_signals_are_selected(self, shell: Shell) -> None:
         put_session(shell, "s")
@@ -367,7 +367,7 @@ class TestReplay:
             )
             ended = serving.end()
 
-        assert (replayed.code, replayed.result["delivery"]["delivered"]) == (0, 2)
+        assert (replayed.code, replayed.result["status"]["delivery"]["delivered"]) == (0, 2)
         assert ended.result["recordCounts"] == {"spans": 0, "dataPoints": 1, "logRecords": 1}
 
 

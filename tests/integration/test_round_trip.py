@@ -61,7 +61,7 @@ class TestRoundTrip:
             served = serving.end()
         assert (replayed.code, replayed.stderr) == (0, "")
         nothing = {"rejected": 0, "failed": 0, "unknown": 0, "notSent": 0}
-        status = replayed.result
+        status = replayed.result["status"]
         assert status["status"] == "completed"
         assert status["delivery"] == {"delivered": 97, **nothing}
         assert status["deliveryRecords"] == {"delivered": 5121, **nothing}

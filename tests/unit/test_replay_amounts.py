@@ -23,7 +23,9 @@ from otlp_replay.commands.amounts import (
 OPTION = "--option"
 
 
-@given(st.integers(0, 10**6), st.sampled_from([("ns", 1), ("us", 10**3), ("ms", 10**6), ("s", 10**9)]))
+@given(
+    st.integers(0, 10**6), st.sampled_from([("ns", 1), ("us", 10**3), ("ms", 10**6), ("s", 10**9)])
+)
 def test_a_duration_is_its_number_times_its_unit(number: int, unit: tuple[str, int]) -> None:
     name, ns = unit
 
