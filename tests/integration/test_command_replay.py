@@ -139,7 +139,7 @@ def test_ctrl_c_ends_it_and_tells_what_was_sent(shell: Shell, target: str) -> No
 def is_sending(process: subprocess.Popen[str]) -> bool:
     """Whether a process has a socket, which it opens when it sends."""
     folder = Path(f"/proc/{process.pid}/fd")
-    return sum("socket" in os.readlink(entry) for entry in list(folder.iterdir())) > 2
+    return sum("socket" in str(entry.readlink()) for entry in list(folder.iterdir())) > 2
 
 
 class TestKeys:
@@ -153,7 +153,7 @@ class TestKeys:
             stdin=follower,
             stdout=subprocess.PIPE,
             stderr=follower,
-            preexec_fn=lambda: take_terminal(follower),
+            preexec_fn=lambda: take_terminal(follower),  # noqa: PLW1509 - no thread runs here
         )
         try:
             shown = read_until(leader, b"q stops")

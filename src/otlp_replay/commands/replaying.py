@@ -330,7 +330,7 @@ async def _carry_out(desk: Desk, asked: Asked, *, as_json: bool) -> Outcome[int,
             desk.replays, config.replay_id or "", steered, send, as_json=as_json
         )
     if carried is None:
-        return Success(steered.code or DONE)
+        return Success(steered.code or FINDING)
     if isinstance(carried, Failure):
         return carried
     if as_json:

@@ -23,7 +23,7 @@ from otlp_replay.status import ReplayStatus
 
 T = TypeVar("T")
 
-KEYS: Final = "Keys: space pauses and resumes, + and - change the speed, s sends one, q stops."
+KEYS: Final = "Keys: space pauses and goes on, + - change the speed, s sends one, q stops."
 
 _SIGNAL_BASE: Final = 128
 _FASTER: Final = 2.0
@@ -156,7 +156,7 @@ async def steered_to_its_end(
             )
             if wanted:
                 tell(KEYS)
-                tasks.start_soon(_hear_keys, replays, replay_id, steered)
+                tasks.start_soon(_hear_keys, replays, replay_id, steered, tasks.cancel_scope)
             done.append(await work())
             tasks.cancel_scope.cancel()
     return done[0] if done else None
@@ -192,9 +192,14 @@ async def _stop(replays: OtlpReplayService, replay_id: str, scope: anyio.CancelS
     await replays.cancel(replay_id)
 
 
-async def _hear_keys(replays: OtlpReplayService, replay_id: str, steered: Steered) -> None:
+async def _hear_keys(
+    replays: OtlpReplayService, replay_id: str, steered: Steered, scope: anyio.CancelScope
+) -> None:
     async for key in pressed():
-        await _act(key, replays, replay_id, steered)
+        if key == "q":
+            await _stop(replays, replay_id, scope)
+        else:
+            await _act(key, replays, replay_id, steered)
 
 
 async def _act(key: str, replays: OtlpReplayService, replay_id: str, steered: Steered) -> None:
@@ -212,11 +217,8 @@ async def _act(key: str, replays: OtlpReplayService, replay_id: str, steered: St
             done = await replays.set_speed(replay_id, speed)
             steered.speed = steered.speed if isinstance(done, Failure) else speed
         case "s":
-            if not steered.is_paused:
-                await replays.pause(replay_id)
-                steered.is_paused = True
+            done = await replays.pause(replay_id)
+            steered.is_paused = steered.is_paused or not isinstance(done, Failure)
             await replays.step(replay_id)
-        case "q":
-            await replays.cancel(replay_id)
         case _:
             pass
