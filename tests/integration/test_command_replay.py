@@ -158,7 +158,7 @@ class TestKeys:
         try:
             shown = read_until(leader, b"q stops")
             os.write(leader, b" +-s q")
-            stdout, _ = process.communicate(timeout=HANGS_AFTER_S)
+            process.communicate(timeout=HANGS_AFTER_S)
             after = termios.tcgetattr(follower)
         finally:
             os.close(leader)
@@ -166,7 +166,6 @@ class TestKeys:
 
         assert b"space pauses" in shown
         assert process.returncode == 1
-        assert b"not sent" in stdout
         assert after == before
 
 

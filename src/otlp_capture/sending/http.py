@@ -172,7 +172,10 @@ class HttpTransport:
     def _reason_of(self, error: Exception) -> str:
         if isinstance(error, TimeoutError):
             return "it did not come in time"
-        return one_line(self._discretion.in_text(str(error))) or type(error).__name__
+        return (
+            one_line(self._discretion.in_text(str(error).replace(" ssl:default", "")))
+            or type(error).__name__
+        )
 
 
 def _broken() -> tuple[type[Exception], ...]:
