@@ -7,18 +7,29 @@ import sys
 from typing import Any
 
 import grpc.aio
-from phoenix.server.main import main  # type: ignore[import-not-found]  # it lives apart
-
-make_server = grpc.aio.server
 
 
-def on_loopback(*args: Any, **settings: Any) -> grpc.aio.Server:
-    server = make_server(*args, **settings)
-    add_port = server.add_insecure_port
-    server.add_insecure_port = lambda address: add_port(address.replace("[::]", "127.0.0.1"))  # type: ignore[method-assign]  # it is how to set it
-    return server
+def main() -> None:
+    make_server = grpc.aio.server
+
+    def on_loopback(*args: Any, **settings: Any) -> grpc.aio.Server:
+        server = make_server(*args, **settings)
+        add_port = server.add_insecure_port
+
+        def add_port_here(address: str) -> int:
+            return add_port(address.replace("[::]", "127.0.0.1"))
+
+        server.add_insecure_port = add_port_here  # type: ignore[method-assign]  # how to set it
+        return server
+
+    grpc.aio.server = on_loopback
+    sys.argv = ["phoenix", "serve"]
+
+    # It lives in an environment of its own, whose Python runs this.
+    from phoenix.server.main import main as serve  # type: ignore[import-not-found]  # noqa: PLC0415
+
+    serve()
 
 
-grpc.aio.server = on_loopback
-sys.argv = ["phoenix", "serve"]
-main()
+if __name__ == "__main__":
+    main()

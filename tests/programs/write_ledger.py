@@ -13,11 +13,16 @@ from otlp_capture.result import or_raise
 from otlp_replay.deliveries import open_ledger, replay_identity
 from tests.observed import event, settled
 
-ledger = or_raise(
-    open_ledger(Path(sys.argv[1]), replay_id="killed", identity=replay_identity({"limit": 1}))
-)
-for number in count():
-    ledger.intend(event(number))
-    os.write(1, b"i")
-    ledger.settle(settled(number))
-    os.write(1, b"r")
+
+def main(path: str) -> None:
+    identity = replay_identity({"limit": 1})
+    ledger = or_raise(open_ledger(Path(path), replay_id="killed", identity=identity))
+    for number in count():
+        ledger.intend(event(number))
+        os.write(1, b"i")
+        ledger.settle(settled(number))
+        os.write(1, b"r")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
