@@ -4,19 +4,23 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Protocol
 
 import attrs
 import typer
 from rich.console import Console
 
 from benchmarks.captures import captured_samples, default_folder
+from benchmarks.full_speed import go_at_full_speed
 from benchmarks.gzip_members import compressing, inflating
 from benchmarks.harness import QUICK, THOROUGH, Case, Effort, Measured, measure
 from benchmarks.intake import taking_in
 from benchmarks.json_text import decoding, encoding
+from benchmarks.pace import keep_pace
 from benchmarks.receiving import as_rows, compare, print_compared, print_soaked, soak
 from benchmarks.redaction import redacting
+from benchmarks.replay_memory import take_memory
+from benchmarks.replaying import Shown
 from benchmarks.report import as_document, describe_memory, introduce, print_subjects
 from benchmarks.requests import Sample, large_samples, small_sample
 from benchmarks.sessions import storing
@@ -50,8 +54,19 @@ SUBJECTS: Final[dict[str, _Cases]] = {
 """What can be measured: from samples, and a directory to make stores in, to cases."""
 
 
+class _Replays(Protocol):
+    def __call__(self, directory: Path | None, *, quick: bool) -> Shown: ...
+
+
+REPLAYS: Final[dict[str, _Replays]] = {
+    "pace": keep_pace,
+    "max": go_at_full_speed,
+    "replay-memory": take_memory,
+}
+"""What replays are measured for, each in a process of its own."""
+
 RECEIVE, SOAK = "receive", "soak"
-NAMES: Final = (*SUBJECTS, RECEIVE, SOAK)
+NAMES: Final = (*SUBJECTS, RECEIVE, SOAK, *REPLAYS)
 """All subjects: those above, and a receiver in a process of its own, under load."""
 
 _QUICK_GIGABYTES: Final = 0.2
@@ -78,7 +93,10 @@ def benchmark(
         bool, typer.Option("--quick", help="Take a fast look: few rounds, rough numbers.")
     ] = False,
     check: Annotated[
-        bool, typer.Option("--check", help="Exit with 1 where a ratio misses its floor.")
+        bool,
+        typer.Option(
+            "--check", help="Exit with 1 where a floor is missed, of a ratio or of a replay."
+        ),
     ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object, for machines.")
@@ -133,12 +151,30 @@ def benchmark(
         document["soak"] = attrs.asdict(soaked)
         if not as_json:
             print_soaked(wide, soaked)
+    replays = _replays(only, directory, wide, quick=quick, is_shown=not as_json)
+    document.update((name, shown.rows) for name, shown in replays.items())
     if as_json:
         console.out(json.dumps(document, indent=2))
     else:
         console.print(describe_memory(), soft_wrap=True)
-    if check and not all(each.meets_ratio for each in every):
+    is_met = all(each.meets_ratio for each in every) and all(
+        shown.is_met for shown in replays.values()
+    )
+    if check and not is_met:
         raise typer.Exit(1)
+
+
+def _replays(
+    only: list[str] | None, directory: Path | None, console: Console, *, quick: bool, is_shown: bool
+) -> dict[str, Shown]:
+    shown: dict[str, Shown] = {}
+    for name, work in REPLAYS.items():
+        if only and name not in only:
+            continue
+        shown[name] = work(directory, quick=quick)
+        if is_shown:
+            console.print(shown[name].table)
+    return shown
 
 
 def _measure(cases: Iterator[Case], effort: Effort) -> list[Measured]:

@@ -5,16 +5,9 @@ that of their CPU times. CPU time is that of the whole server process, by Linux'
 """
 
 import gzip
-import json
-import os
-import shutil
-import signal
-import subprocess
 import sys
 import sysconfig
-import tempfile
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.load import Load
+from benchmarks.processes import TICKS, cpu_s, memory_bytes, running, scratch, told_by
 from benchmarks.requests import sample
 
 _COMMAND: Final = str(Path(sysconfig.get_path("scripts")) / "otlp-capture")
@@ -31,7 +25,6 @@ _CLIENT_LEVEL: Final = 6
 _MEGABYTE: Final = 1_000_000
 _GIGABYTE: Final = 1_000_000_000
 _MEBIBYTE: Final = 1 << 20
-_TICKS: Final = os.sysconf("SC_CLK_TCK")
 
 
 @attrs.frozen
@@ -119,7 +112,7 @@ def compare(directory: Path | None, *, quick: bool) -> list[Compared]:
     compared: list[Compared] = []
     for kind in KINDS:
         count = kind.quick_requests if quick else kind.requests
-        with _folder(directory) as folder:
+        with scratch(directory) as folder:
             bare = _serve([sys.executable, "-m", "benchmarks.bare_server"], folder, kind, count)
             receiver = _serve(_receiver(folder), folder, kind, count)
         compared.append(Compared(kind, bare, receiver))
@@ -148,12 +141,12 @@ def soak(directory: Path | None, gigabytes: float) -> Soaked:
     count = max(round(gigabytes * _GIGABYTE / len(request) / 10), 1)
     passed: list[int] = []
     resident: list[int] = []
-    with _folder(directory) as folder, _running(_receiver(folder)) as (process, port):
+    with scratch(directory) as folder, running(_receiver(folder)) as (process, port):
         for _ in range(10):
             _put_load(kind, count, port, folder)
             passed.append(count * len(request) + (passed[-1] if passed else 0))
-            resident.append(_status(process.pid, "VmRSS"))
-        peak = _status(process.pid, "VmHWM")
+            resident.append(memory_bytes(process.pid, "VmRSS"))
+        peak = memory_bytes(process.pid, "VmHWM")
     return Soaked(tuple(passed), tuple(resident), peak)
 
 
@@ -164,19 +157,19 @@ def _receiver(folder: Path) -> list[str]:
 
 def _serve(command: Sequence[str], folder: Path, kind: Kind, count: int) -> Served:
     request = sample("traces", kind.record_count).request
-    with _running(command) as (process, port):
+    with running(command) as (process, port):
         _put_load(kind, min(count, 100), port, folder)
-        before_s = _cpu_s(process.pid)
+        before_s = cpu_s(process.pid)
         tally = _put_load(kind, count, port, folder)
-        cpu_s = _cpu_s(process.pid) - before_s
-        peak = _status(process.pid, "VmHWM")
+        taken_s = cpu_s(process.pid) - before_s
+        peak = memory_bytes(process.pid, "VmHWM")
     answers = sorted(tally["answers_ms"])
     assert tally["statuses"] == {"200": count}, tally["statuses"]
     return Served(
         raw_bytes=count * len(request),
         requests=count,
         wall_s=tally["wall_s"],
-        cpu_s=max(cpu_s, 1 / _TICKS),
+        cpu_s=max(taken_s, 1 / TICKS),
         median_ms=answers[len(answers) // 2],
         p99_ms=answers[len(answers) * 99 // 100],
         peak_bytes=peak,
@@ -189,49 +182,8 @@ def _put_load(kind: Kind, count: int, port: int, folder: Path) -> dict[str, Any]
     body = folder / "body"
     body.write_bytes(gzip.compress(request, _CLIENT_LEVEL) if kind.is_gzip else request)
     load = Load(port, str(body), "/v1/traces", kind.is_gzip, _CLIENTS, count, kind.rate)
-    done = subprocess.run(  # noqa: S603 - it is our own
-        [sys.executable, "-m", "benchmarks.load", json.dumps(attrs.asdict(load))],
-        capture_output=True,
-        check=True,
-    )
-    tally: dict[str, Any] = json.loads(done.stdout)
+    tally: dict[str, Any] = told_by("benchmarks.load", load)
     return tally
-
-
-@contextmanager
-def _running(command: Sequence[str]) -> Generator[tuple["subprocess.Popen[bytes]", int]]:
-    """Run a server that tells its address on standard error; it is interrupted at the end."""
-    process = subprocess.Popen(  # noqa: S603 - it is one of ours
-        command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL
-    )
-    try:
-        assert process.stderr is not None
-        announced = json.loads(process.stderr.readline())
-        yield process, int(announced["listening"].rpartition(":")[2])
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.communicate()
-
-
-@contextmanager
-def _folder(directory: Path | None) -> Generator[Path]:
-    folder = Path(tempfile.mkdtemp(dir=directory))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder)
-
-
-def _cpu_s(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS
-
-
-def _status(pid: int, name: str) -> int:
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith(f"{name}:"):
-            return int(line.split()[1]) * 1024
-    return 0
 
 
 def print_compared(console: Console, compared: Sequence[Compared]) -> None:
