@@ -33,6 +33,7 @@ from otlp_capture.sessions.manifest import (
 )
 from otlp_capture.storage import ObjectNotFound, S3Storage
 from tests.faulty_storage import FaultyStorage
+from tests.memory import mebibytes_for
 from tests.sessions import SECOND, START, arriving, opened_memory, write_session
 from tests.small_requests import small_request
 
@@ -116,6 +117,8 @@ class TestPart:
             ({"segments": 7}, "TypeError"),
             ({"segments": [{}]}, "KeyError: 'key'"),
             ({"segments": [[]]}, "TypeError"),
+            ({"segment": {"frames": {"offset": []}}}, "KeyError: 'size'"),
+            ({"segment": {"frames": 7}}, "TypeError"),
             ({"frames": {"offset": [0, 1]}}, "the columns differ in length"),
             ({"frames": {"offset": [-1]}}, "OverflowError"),
             ({"frames": {"offset": [2**64]}}, "OverflowError"),
@@ -139,9 +142,24 @@ class TestPart:
         assert reason in decoded.failure().reason
         assert decoded.failure().message.startswith(f"{PART} is not part of a manifest: ")
 
-    @pytest.mark.parametrize("part", [b"", b"junk", gzip.compress(b"{"), gzip.compress(b"[]")])
+    @pytest.mark.parametrize(
+        "part", [b"", b"junk", gzip.compress(b"{"), gzip.compress(b"[]"), gzip.compress(b"\xff")]
+    )
     def test_what_is_no_part_is_told(self, part: bytes) -> None:
         assert isinstance(decode_manifest(PART, part).failure(), ManifestCorrupted)
+
+    def test_it_takes_little_more_memory_than_its_text_and_what_it_returns(self) -> None:
+        before = """
+from array import array
+from otlp_capture.sessions import FrameTable, SegmentIndex, decode_manifest, encode_manifest
+names = ("size", "rawSize", "recordCount", "arrival", "sequence", "minTime", "maxTime")
+columns = {name: array("Q", range(1 << 62, (1 << 62) + 1000)) for name in names}
+frames = FrameTable.from_json({**columns, "offset": array("Q", range(1000)), "size": [1] * 1000})
+part = encode_manifest(SegmentIndex(str(n), "logs", 1001, "", (), frames) for n in range(200))
+"""
+
+        # Text and columns are 40 MiB; as numbers of Python the columns alone would be 60.
+        assert mebibytes_for("decode_manifest('', part)", before=before) < 75
 
 
 class TestFrameTable:
