@@ -6,7 +6,9 @@ import pytest
 
 from benchmarks.__main__ import SUBJECTS
 from benchmarks.harness import Case, Measured, Timing, Way
+from benchmarks.replaying import PROTOCOLS, session, staged
 from benchmarks.requests import sample
+from benchmarks.senders import Pace, Protocol, pace_of
 from otlp_capture import otlp
 from otlp_capture.otlp import SIGNALS, Signal
 from otlp_capture.result import or_raise
@@ -52,3 +54,27 @@ def test_a_floor_is_met_from_its_value_on(floor: float | None, *, is_met: bool) 
     done = measured(way, cpu_s=1.0, ratio=6.0)
 
     assert (done.meets_ratio, done.meets_speed) == (is_met, is_met)
+
+
+def test_lateness_becomes_a_pace() -> None:
+    late_by_ns = [2_000_000, *range(100_000, 10_000_000, 100_000), 5_000_000]
+
+    assert pace_of(late_by_ns) == Pace(3.0, 5.0, 9.8, 9.9)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_replay_and_a_bare_sender_send_all_of_a_session(
+    protocol: Protocol, tmp_path: Path
+) -> None:
+    with (
+        session(tmp_path, size_bytes=4_000, count=20) as folder,
+        staged(folder, 4_000, 20, protocol) as stage,
+    ):
+        replayed = stage.replay(protocol=protocol, compression="gzip", is_heard=True)
+        bare = stage.send_barely(protocol=protocol, is_gzip=True)
+        idle = stage.send_barely(protocol="nothing", rate=1_000.0)
+
+    assert (replayed.pace is None, bare.pace is None, idle.pace is None) == (False, True, False)
+    assert min(each.cpu_s for each in (replayed, bare, idle)) > 0
+    assert min(each.peak_bytes for each in (replayed, bare, idle)) > 0
+    assert not list(tmp_path.iterdir())
