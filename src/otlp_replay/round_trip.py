@@ -23,18 +23,14 @@ from otlp_capture.sessions import (
 )
 from otlp_capture.storage import S3Storage
 from otlp_replay.config import ReplayConfig
+from otlp_replay.declaring import resent_by, selected_by, shift_declared_by
 from otlp_replay.errors import ReplayError, as_replay_error
-from otlp_replay.selection import Selection, selection_of
 from otlp_replay.service import OtlpReplayService
 from otlp_replay.status import ReplayStatus
 from otlp_replay.verify import (
     DEFAULT_MAX_EXAMPLES,
     DEFAULT_MEMORY_BYTES,
     Comparison,
-    RemappedIds,
-    Repeated,
-    Resent,
-    ShiftMode,
     VerifyError,
     verify,
 )
@@ -140,11 +136,11 @@ async def replay_and_verify(
         storage,
         config.session_ids,
         into,
-        shift=_shift_mode(config),
+        shift=shift_declared_by(config),
         shift_ns=config.base_time_offset,
         signals=config.signals,
-        remapped=_resent(config),
-        selected=_selected(config),
+        remapped=resent_by(config),
+        selected=selected_by(config),
         limit=config.limit,
         max_examples=max_examples,
         memory_bytes=memory_bytes,
@@ -208,26 +204,3 @@ async def _replay(
             return status
         await anyio.sleep(_GLANCE_S)
         status = await service.get_replay_status(config.session_id)
-
-
-def _shift_mode(config: ReplayConfig) -> ShiftMode:
-    match config.timestamp_adjustment:
-        case "none":
-            return "none"
-        case "relative":
-            return "constant"
-        case "current":
-            return "per-request"
-
-
-def _resent(config: ReplayConfig) -> Resent:
-    if config.is_remapping:
-        return RemappedIds(config.seed, config.loops, config.copies)
-    return Repeated(config.loops, config.copies)
-
-
-def _selected(config: ReplayConfig) -> Selection | None:
-    """Return what is replayed of the chosen signals, None for all of it."""
-    selection = selection_of(config)
-    is_whole = selection.window.is_everything and not selection.narrows
-    return None if is_whole else selection

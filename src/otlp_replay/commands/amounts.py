@@ -55,6 +55,7 @@ _PART: Final = re.compile(rf"({_NUMBER})\s*([a-zµ]+)")
 _DURATION: Final = re.compile(rf"(?:{_NUMBER}\s*[a-zµ]+\s*)+")
 _SIZE: Final = re.compile(rf"({_NUMBER})\s*([a-z]*)", re.IGNORECASE)
 _RATE: Final = re.compile(rf"({_NUMBER})\s*([a-z]*)\s*/\s*([a-z]+)", re.IGNORECASE)
+_PERCENT: Final = re.compile(rf"({_NUMBER})\s*%")
 _SHARD: Final = re.compile(r"(\d+)/(\d+)")
 
 
@@ -182,6 +183,22 @@ def shard_of(text: str | None, option: str) -> Shard:
     if match is None or not 1 <= int(match[1]) <= int(match[2]):
         _refuse(text, option, "no part: 1/4 is the first of four, 4/4 the last")
     return Shard(int(match[1]) - 1, int(match[2]))
+
+
+def share_of(text: str, option: str) -> float:
+    """Return a part of the whole.
+
+    >>> share_of("0.1", "--share"), share_of("25 %", "--share")
+    (0.1, 0.25)
+
+    Raises:
+        typer.BadParameter: it is none.
+    """
+    match = _PERCENT.fullmatch(text.strip())
+    try:
+        return float(match[1]) / 100 if match else float(text)
+    except ValueError:
+        _refuse(text, option, "no part: 0.1 or 10%")
 
 
 def speed_of(text: str, option: str) -> float | Literal["max"]:

@@ -20,7 +20,7 @@ from otlp_replay.orchestrator import (
 TOKEN_VARIABLE: Final = "OTLP_CAPTURE_REPLAY_TOKEN"  # noqa: S105 - it is a name
 
 _MAX_TOKEN_BYTES: Final = 65_536
-_OPTIONS: Final[Mapping[str, str]] = {
+OPTIONS: Final[Mapping[str, str]] = {
     "session_id": "ID",
     "merged_session_ids": "ID",
     "target_endpoint": "--to",
@@ -58,6 +58,7 @@ _OPTIONS: Final[Mapping[str, str]] = {
     "session_filter.after_date": "--after",
     "session_filter.before_date": "--before",
 }
+"""The options of `replay` by the settings that they are."""
 
 
 @attrs.frozen
@@ -68,11 +69,11 @@ class Choice:
     where: SessionFilter
 
 
-def named_as_option(error: Any) -> Any:
-    """Return an error with the option's name where it has a setting's."""
+def named_as_option(error: Any, names: Mapping[str, str] = OPTIONS) -> Any:
+    """Return an error with the option's name where it has a setting's; *names* knows them."""
     if not isinstance(error, InvalidConfig):
         return error
-    option = _OPTIONS.get(error.field, error.field)
+    option = names.get(error.field, error.field)
     return attrs.evolve(
         error,
         field=option,

@@ -5,10 +5,15 @@ from typing import Final
 
 from otlp_capture.cli.terminal import FINDING, OUT_OF_REACH
 from otlp_replay.errors import DataCorrupted, DecompressionFailure, IngestionFailure
+from otlp_replay.verify import NoScratchSpace
 
 EXIT_CODES: Final[Mapping[type, int]] = {
     DataCorrupted: FINDING,
     DecompressionFailure: FINDING,
     IngestionFailure: OUT_OF_REACH,
+    NoScratchSpace: OUT_OF_REACH,
 }
-"""Besides those that the command line knows. What is not named here is 2: bad input."""
+"""Besides those that the command line knows.
+
+What is not named here is 2: bad input, or it cannot be told (`ComparisonTooLarge`).
+"""

@@ -1,7 +1,6 @@
 """The command `otlp-capture replay`."""
 
 import logging
-import re
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -32,6 +31,7 @@ from otlp_replay.commands.amounts import (
     rate_of,
     seconds,
     shard_of,
+    share_of,
     size_bytes,
     speed_of,
 )
@@ -101,7 +101,6 @@ from otlp_replay.orchestrator import SessionFilter
 from otlp_replay.plan import plan_replay
 from otlp_replay.status import ReplayStatus
 
-_PERCENT: Final = re.compile(r"(\d+(?:\.\d+)?)\s*%")
 _DEFAULT_TARGET: Final = "http://127.0.0.1:4318"
 
 
@@ -195,7 +194,7 @@ def replay(
         filter_services=tuple(service or ()),
         replay_from=moment_of(from_, "--from"),
         replay_until=moment_of(until, "--until"),
-        trace_share=_share(share),
+        trace_share=share_of(share, "--share"),
         limit=limit,
         shard=shard_of(shard, "--shard"),
         loops=loop,
@@ -241,15 +240,6 @@ def replay(
         return await _carry_out(desk, asked.unwrap(), as_json=as_json)
 
     run_with(store, DeskLive, DeskTag, work, as_json=as_json, codes=EXIT_CODES)
-
-
-def _share(text: str) -> float:
-    match = _PERCENT.fullmatch(text.strip())
-    try:
-        return float(match[1]) / 100 if match else float(text)
-    except ValueError:
-        message = f"{text!r} is no part: 0.1 or 10%"
-        raise typer.BadParameter(message, param_hint="--share") from None
 
 
 def _checked(

@@ -14,7 +14,7 @@ from otlp_capture.cli.terminal import (
     tell,
 )
 from otlp_replay.commands.carrying import Carried
-from otlp_replay.commands.comparing import print_comparison
+from otlp_replay.commands.differing import print_comparison
 from otlp_replay.fidelity import duration_text, size_text, summary_lines
 from otlp_replay.plan import ReplayPlan, Timeline, picture_of
 from otlp_replay.status import DeliveryCounts, ReplayStatus

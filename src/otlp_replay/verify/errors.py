@@ -22,8 +22,8 @@ class NoScratchSpace:
         """Where there is no room, and what to do."""
         return (
             f"The comparison needs a temporary file in {self.directory or gettempdir()}, and could "
-            f"not keep it there: {self.reason}. Make room there, name another folder as "
-            f"temporary_folder, or raise memory_bytes."
+            f"not keep it there: {self.reason}. Make room there, name another folder "
+            f"(temporary_folder, --scratch), or let it take more memory (memory_bytes, --memory)."
         )
 
 
@@ -40,8 +40,9 @@ class ComparisonTooLarge:
         """What does not fit, and what to do."""
         return (
             f"Some requests differ, and to pair all by their records takes {self.needed_bytes:,} "
-            f"bytes of memory, more than the {self.memory_bytes:,} that memory_bytes allows. Raise "
-            f"it, compare one signal at a time, or declare one shift, which takes no pairing."
+            f"bytes of memory, more than the {self.memory_bytes:,} that it may take. Allow more "
+            f"(memory_bytes, --memory), compare one signal at a time, or declare one shift, which "
+            f"takes no pairing."
         )
 
 

@@ -1,5 +1,6 @@
 """How sessions become records: read in batches, worked on beside the event loop."""
 
+from array import array
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Final, TypeAlias
@@ -22,6 +23,7 @@ from otlp_capture.storage import S3Storage
 from otlp_replay.errors import ReplayError, as_replay_error
 from otlp_replay.verify.contents import Contents
 from otlp_replay.verify.declared import Declarations, Variant
+from otlp_replay.verify.progress import Progress
 from otlp_replay.verify.recording import Recording
 from otlp_replay.verify.refs import Refs, arriving, merged
 from otlp_replay.verify.rows import Row, SortedRows, written_time
@@ -44,6 +46,7 @@ class Source:
         reader: reads them.
         session_ids: the session of each segment.
         active: which of them were still recorded.
+        progress: counts what is read.
     """
 
     refs: Refs
@@ -51,6 +54,7 @@ class Source:
     reader: RequestReader
     session_ids: dict[str, str]
     active: tuple[str, ...]
+    progress: Progress = attrs.field(factory=Progress)
 
     @property
     def request_count(self) -> int:
@@ -146,10 +150,10 @@ async def read_requests(
     batch: list[tuple[int, StoredRequest]] = []
     size_bytes = 0
     width = source.declared.variant_count
-    for place in range(len(source.refs)):
+    places = _wanted_places(source, wanted)
+    source.progress.begin(len(places))
+    for place in places:
         first = place * width
-        if wanted is not None and not any(wanted[first : first + width]):
-            continue
         ref = source.refs[place]
         read = await source.reader.read(ref)
         if isinstance(read, Failure):
@@ -160,9 +164,20 @@ async def read_requests(
             damage = await anyio.to_thread.run_sync(_take_all, source, batch, take, wanted)
             if damage is not None:
                 return Failure(source.error(damage, damage.key))
+            source.progress.advance(len(batch))
             batch, size_bytes = [], 0
     damage = await anyio.to_thread.run_sync(_take_all, source, batch, take, wanted)
+    source.progress.advance(len(batch))
     return Success(None) if damage is None else Failure(source.error(damage, damage.key))
+
+
+def _wanted_places(source: Source, wanted: bytearray | None) -> Sequence[int]:
+    """Return where the stored requests stand of which at least one variant is wanted."""
+    places = range(len(source.refs))
+    if wanted is None:
+        return places
+    width = source.declared.variant_count
+    return array("Q", (at for at in places if any(wanted[at * width : (at + 1) * width])))
 
 
 def _take_all(

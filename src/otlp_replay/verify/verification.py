@@ -37,6 +37,7 @@ from otlp_replay.verify.declared import (
 from otlp_replay.verify.errors import ComparisonTooLarge, NoScratchSpace, VerifyError
 from otlp_replay.verify.examples import Witness, count_fields, describe_examples
 from otlp_replay.verify.mutations import Mutation
+from otlp_replay.verify.progress import Progress, Watch
 from otlp_replay.verify.reading import Source, into_recording, open_source, read_requests
 from otlp_replay.verify.recording import RECORDED_BYTES, Recording
 from otlp_replay.verify.second_look import find_repeated, is_the_best_shift
@@ -65,6 +66,7 @@ async def verify(
     max_examples: int = DEFAULT_MAX_EXAMPLES,
     memory_bytes: int = DEFAULT_MEMORY_BYTES,
     temporary_folder: Path | None = None,
+    watch: Watch | None = None,
 ) -> Outcome[Comparison, VerifyError]:
     """Compare what arrived with what was captured.
 
@@ -103,6 +105,8 @@ async def verify(
         max_examples: how many differences of each kind to describe.
         memory_bytes: how much memory the comparison may take.
         temporary_folder: where it puts what does not fit; None: where temporary files go.
+        watch: is told how many requests were read, and of how many as far as is known: some may
+            have to be read again.
 
     Fails with:
         InvalidConfig: an argument has a value that it cannot have.
@@ -134,10 +138,13 @@ async def verify(
     opened_b = await open_source(in_b, _each_id(session_b), signals, Declarations())
     if isinstance(opened_b, Failure):
         return opened_b
+    a, b = opened_a.unwrap(), opened_b.unwrap()
     try:
         with ExitStack() as files:
             memory = Memory(files, memory_bytes, temporary_folder)
-            return await _Comparing(opened_a.unwrap(), opened_b.unwrap(), asked, memory).run()
+            progress = Progress(len(a.refs) + len(b.refs), watch)
+            sides = (attrs.evolve(side, progress=progress) for side in (a, b))
+            return await _Comparing(*sides, asked, memory).run()
     except OSError as fault:
         # A store's faults are values: only the temporary file raises.
         return Failure(NoScratchSpace(temporary_folder, fault.strerror or str(fault)))
