@@ -110,9 +110,9 @@ async def segment_keys(storage: S3Storage, session_id: str = SESSION) -> list[st
     return [or_raise(found).key async for found in listed]
 
 
-async def damage_last_segment(storage: S3Storage) -> str:
+async def damage_last_segment(storage: S3Storage, session_id: str = SESSION) -> str:
     """Change a byte of the last segment's content, behind the back of the manifest."""
-    key = (await segment_keys(storage))[-1]
+    key = (await segment_keys(storage, session_id))[-1]
     content = bytearray(or_raise(await storage.retrieve_raw_data(key)))
     content[-12] ^= 0xFF
     or_raise(await storage.store_raw_data(bytes(content), key))

@@ -15,6 +15,7 @@ from otlp_replay.verify import (
     FieldCounts,
     NoScratchSpace,
     RemappedIds,
+    ShiftMode,
     tally,
     verify,
 )
@@ -145,3 +146,25 @@ async def test_a_side_is_some_sessions_each_once(
     found = await verify(storage, **sides)
 
     assert cast("InvalidConfig", found.failure()).field == side
+
+
+class TestWatching:
+    @pytest.mark.parametrize("shift", ["none", "auto", "per-request"])
+    async def test_what_was_read_is_told_until_all_is(
+        self, storage: S3Storage, shift: ShiftMode
+    ) -> None:
+        told: list[tuple[int, int]] = []
+
+        or_raise(
+            await verify(
+                storage,
+                "many",
+                "other",
+                shift=shift,
+                watch=lambda done, expected: told.append((done, expected)),
+            )
+        )
+
+        assert told[0][1] == 99 + 98
+        assert told == sorted(told)
+        assert told[-1][0] == told[-1][1] > 99 + 98
