@@ -22,9 +22,10 @@ from otlp_capture.sessions import (
     load_session,
 )
 from otlp_capture.storage import S3Storage
-from otlp_replay.config import ReplayConfig
+from otlp_replay.config import ReplayConfig, check_config
 from otlp_replay.declaring import resent_by, selected_by, shift_declared_by
 from otlp_replay.errors import ReplayError, as_replay_error
+from otlp_replay.opening import open_course
 from otlp_replay.service import OtlpReplayService
 from otlp_replay.status import ReplayStatus
 from otlp_replay.verify import (
@@ -107,9 +108,9 @@ async def replay_and_verify(
             stays in the session *into*.
         VerifyError: the two cannot be compared.
     """
-    taken = await _taken(storage, into)
-    if taken is not None:
-        return Failure(taken)
+    unfit = await _unfit(storage, config, into)
+    if unfit is not None:
+        return Failure(unfit)
     started = await capture.start_capture(
         CaptureConfig(
             session_id=into,
@@ -152,15 +153,21 @@ async def replay_and_verify(
     )
 
 
-async def _taken(storage: S3Storage, session_id: str) -> RoundTripError | None:
-    loaded = await load_session(storage, session_id)
+async def _unfit(storage: S3Storage, config: ReplayConfig, into: str) -> RoundTripError | None:
+    """Return what stands in the way before anything is begun, so that no empty session stays."""
+    checked = check_config(config)
+    if isinstance(checked, Failure):
+        return checked.failure()
+    loaded = await load_session(storage, into)
     match loaded:
         case Success(found):
-            return SessionAlreadyExists(session_id, found.metadata.status)
+            return SessionAlreadyExists(into, found.metadata.status)
         case Failure(SessionNotFound()):
-            return None
+            pass
         case Failure(error):
-            return as_replay_error(session_id, error)
+            return as_replay_error(into, error)
+    opened = await open_course(storage, config)
+    return opened.failure() if isinstance(opened, Failure) else None
 
 
 async def _received(
@@ -194,13 +201,31 @@ async def _replay(
     url: str,
     watch: Callable[[ReplayStatus], None] | None,
 ) -> Outcome[ReplayStatus, ReplayError]:
-    status = await service.start_replay(attrs.evolve(config, target_endpoint=url))
+    started = await service.start_replay(attrs.evolve(config, target_endpoint=url))
+    if isinstance(started, Failure):
+        return started
+    replay_id = started.unwrap().replay_id
+    try:
+        return await _followed(service, started.unwrap(), watch)
+    except anyio.get_cancelled_exc_class():
+        with anyio.move_on_after(_STOPPING_S, shield=True):
+            await service.cancel(replay_id)
+        raise
+
+
+async def _followed(
+    service: OtlpReplayService,
+    status: ReplayStatus,
+    watch: Callable[[ReplayStatus], None] | None,
+) -> Outcome[ReplayStatus, ReplayError]:
+    """Wait for the end of a replay, which its own id names: its session may have others."""
     while True:
-        if isinstance(status, Failure):
-            return status
         if watch is not None:
-            watch(status.unwrap())
-        if status.unwrap().is_over:
-            return status
+            watch(status)
+        if status.is_over:
+            return Success(status)
         await anyio.sleep(_GLANCE_S)
-        status = await service.get_replay_status(config.session_id)
+        found = await service.get_replay_status(status.replay_id)
+        if isinstance(found, Failure):
+            return found
+        status = found.unwrap()
