@@ -283,3 +283,28 @@ def test_a_change_that_says_nothing_is_refused_with_an_example(shell: Shell) -> 
     ):
         assert (run.code, run.stdout) == (2, "")
         assert example in run.stderr
+
+
+def test_the_captures_of_all_shards_are_the_session(shell: Shell, differing: Differing) -> None:
+    parts = [f"part-{number}" for number in (1, 2, 3)]
+    replays = shell.run_all(
+        *(
+            f"replay all --shard {number}/3 --verify-into {part} --speed max --json"
+            for number, part in enumerate(parts, start=1)
+        )
+    )
+
+    assert [(run.code, run.result["comparison"]["equal"]) for run in replays] == [(0, True)] * 3
+    sizes = [run.result["comparison"]["recordsB"] for run in replays]
+    assert sum(sizes) == len(ALL)
+
+    together, alone, one = differing(
+        [
+            "all part-1 --with part-2 --with part-3 --shift none",
+            "all part-2 --with part-3 --shift none",
+            "all part-2 --shard 2/3 --shift none",
+        ]
+    )
+    assert (together.code, together.result["recordsB"]) == (0, len(ALL))
+    assert (alone.code, alone.result["missing"]) == (1, sizes[0])
+    assert (one.code, one.result["recordsA"]) == (0, sizes[1])

@@ -25,9 +25,9 @@ from otlp_capture.sessions import (
 )
 from otlp_capture.storage import S3Storage
 from otlp_replay import After, ReplayConfig, ReplayStatus
-from otlp_replay.errors import DataCorrupted, DecompressionFailure, NothingSelected
+from otlp_replay.errors import DataCorrupted, DecompressionFailure
 from otlp_replay.round_trip import RoundTrip, replay_and_verify
-from otlp_replay.selection import Shard
+from otlp_replay.selection import NothingSelected, Shard
 from otlp_replay.verify import RemappedIds, verify
 from tests.captures import AT_ONCE, opened_capture
 from tests.clocks import HANGS_AFTER_S, VirtualClock, settled

@@ -21,7 +21,7 @@ from otlp_capture.cli.terminal import (
 )
 from otlp_capture.result import Failure, Outcome, Success
 from otlp_capture.sessions import metadata_document
-from otlp_replay.commands.comparing import print_comparison
+from otlp_replay.commands.differing import print_comparison
 from otlp_replay.commands.exits import EXIT_CODES
 from otlp_replay.demo import Demo, DemoLive, Demonstration, DemoTag
 
