@@ -143,8 +143,8 @@ async def verify(
         with ExitStack() as files:
             memory = Memory(files, memory_bytes, temporary_folder)
             progress = Progress(len(a.refs) + len(b.refs), watch)
-            in_a, in_b = (attrs.evolve(side, progress=progress) for side in (a, b))
-            return await _Comparing(in_a, in_b, asked, memory).run()
+            one, other = (attrs.evolve(side, progress=progress) for side in (a, b))
+            return await _Comparing(one, other, asked, memory).run()
     except OSError as fault:
         # A store's faults are values: only the temporary file raises.
         return Failure(NoScratchSpace(temporary_folder, fault.strerror or str(fault)))
