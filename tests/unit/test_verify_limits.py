@@ -120,6 +120,10 @@ class TestFields:
         ({"remapped": RemappedIds(1, loops=0)}, "remapped.loops"),
         ({"remapped": RemappedIds(1, copies=-1)}, "remapped.copies"),
         ({"shift": "constant", "shift_ns": (1, 2)}, "shift_ns"),
+        ({"shift": "constant", "shift_ns": 1 << 64}, "shift_ns"),
+        ({"shift": "constant", "shift_ns": -(1 << 64)}, "shift_ns"),
+        ({"shift": "constant", "shift_ns": 1.5}, "shift_ns"),
+        ({"shift": "constant", "shift_ns": True}, "shift_ns"),
         ({"mutations": [DropAttribute("x", cast("Any", "span_name"))]}, "mutations.on"),
         ({"mutations": [SetAttribute("x", 1 << 63, "span")]}, "mutations.value"),
         ({"mutations": [SetAttribute("x", cast("Any", None), "span")]}, "mutations.value"),
@@ -146,6 +150,16 @@ async def test_a_side_is_some_sessions_each_once(
     found = await verify(storage, **sides)
 
     assert cast("InvalidConfig", found.failure()).field == side
+
+
+@pytest.mark.parametrize("shift_ns", [1 - (1 << 64), (1 << 64) - 1, -START])
+async def test_the_longest_shifts_can_be_declared(storage: S3Storage, shift_ns: int) -> None:
+    found = or_raise(
+        await verify(storage, "first", "first", shift="constant", shift_ns=shift_ns, max_examples=1)
+    )
+
+    assert (found.changed, found.shift.ns) == (9, shift_ns)
+    assert found.differences[0].field is not None
 
 
 class TestWatching:

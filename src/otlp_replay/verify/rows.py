@@ -19,6 +19,7 @@ _NO_TIME: Final = 1 << 64
 _KEY_END, _TIME_END = 16, 25
 _GROUP_BYTES: Final = 4
 _CHUNK_ROWS: Final = 2_048
+_LEAST_CHUNK_ROWS: Final = 16
 
 ROW_BYTES: Final = 128
 """What a row takes in memory, that of its list and its object included."""
@@ -174,9 +175,12 @@ class SortedRows:
         assert self._file is not None
         start, end = run
         size = _LAYOUT.size
+        # All runs are read side by side: their chunks together stay within the memory.
+        fitting = self._most_rows // len(self._runs)
+        chunk_bytes = size * max(_LEAST_CHUNK_ROWS, min(_CHUNK_ROWS, fitting))
         while start < end:
             self._file.seek(start)
-            chunk = self._file.read(min(_CHUNK_ROWS * size, end - start))
+            chunk = self._file.read(min(chunk_bytes, end - start))
             start += len(chunk)
             for place in range(0, len(chunk), size):
                 yield chunk[place : place + size]

@@ -4,16 +4,16 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Final, get_args
+from typing import Final
 
 import anyio.to_thread
 import attrs
 
-from otlp_capture.capture import InvalidConfig
 from otlp_capture.otlp import SIGNALS, Signal
 from otlp_capture.result import Failure, Outcome, Success
 from otlp_capture.storage import S3Storage
 from otlp_replay.errors import ReplayError
+from otlp_replay.verify.asked import Asked, each_id, each_shift, wrong_argument, wrong_sessions
 from otlp_replay.verify.by_constant import (
     Apart,
     Compared,
@@ -47,7 +47,6 @@ from otlp_replay.verify.whole import HELD_BYTES, Services, WholeRequests
 
 DEFAULT_MAX_EXAMPLES: Final = 20
 DEFAULT_MEMORY_BYTES: Final = 256 << 20
-_LEAST_MEMORY_BYTES: Final = 1 << 16
 
 
 async def verify(
@@ -122,20 +121,20 @@ async def verify(
         mutations=tuple(mutations),
         resent=remapped or Repeated(),
     )
-    asked = _Asked(shift, _each(shift_ns), declared.resent.loops, max_examples)
+    asked = Asked(shift, each_shift(shift_ns), declared.resent.loops, max_examples)
     wrong = (
         wrong_declaration(declared)
-        or _wrong_argument(asked, signals, memory_bytes)
-        or _wrong_sessions("session_a", session_a)
-        or _wrong_sessions("session_b", session_b)
+        or wrong_argument(asked, signals, memory_bytes)
+        or wrong_sessions("session_a", session_a)
+        or wrong_sessions("session_b", session_b)
     )
     if wrong is not None:
         return Failure(wrong)
-    opened_a = await open_source(storage, _each_id(session_a), signals, declared)
+    opened_a = await open_source(storage, each_id(session_a), signals, declared)
     if isinstance(opened_a, Failure):
         return opened_a
     in_b = storage if storage_b is None else storage_b
-    opened_b = await open_source(in_b, _each_id(session_b), signals, Declarations())
+    opened_b = await open_source(in_b, each_id(session_b), signals, Declarations())
     if isinstance(opened_b, Failure):
         return opened_b
     a, b = opened_a.unwrap(), opened_b.unwrap()
@@ -150,73 +149,10 @@ async def verify(
         return Failure(NoScratchSpace(temporary_folder, fault.strerror or str(fault)))
 
 
-@attrs.frozen
-class _Asked:
-    """How to compare: in which mode, by which shifts if they are given, of how many loops."""
-
-    mode: ShiftMode
-    shifts: tuple[int, ...] | None
-    loops: int
-    max_examples: int
-
-    def known_shifts(self) -> tuple[int, ...] | None:
-        """Return the shift of each loop where it does not have to be found."""
-        if self.mode == "none":
-            return (0,) * self.loops
-        if self.shifts is not None and len(self.shifts) == 1:
-            return self.shifts * self.loops
-        return self.shifts
-
-    def found(self, shifts: Sequence[int]) -> ShiftFound:
-        """Say the shifts of the loops."""
-        least, most = min(shifts), max(shifts)
-        by_loop = tuple(shifts) if self.loops > 1 else ()
-        return ShiftFound(self.mode, least if least == most else None, least, most, by_loop)
-
-
-def _each(shift_ns: int | Sequence[int] | None) -> tuple[int, ...] | None:
-    if shift_ns is None:
-        return None
-    return (shift_ns,) if isinstance(shift_ns, int) else tuple(shift_ns)
-
-
-def _each_id(session_ids: str | Sequence[str]) -> tuple[str, ...]:
-    return (session_ids,) if isinstance(session_ids, str) else tuple(session_ids)
-
-
-def _wrong_sessions(name: str, session_ids: str | Sequence[str]) -> InvalidConfig | None:
-    each = _each_id(session_ids)
-    if not each or len(set(each)) < len(each):
-        return InvalidConfig(name, session_ids, "name at least one session, and each once")
-    return None
-
-
-def _wrong_argument(
-    asked: _Asked, signals: Collection[str], memory_bytes: int
-) -> InvalidConfig | None:
-    if asked.mode not in get_args(ShiftMode):
-        return InvalidConfig("shift", asked.mode, f"use one of {', '.join(get_args(ShiftMode))}")
-    if asked.shifts is not None and asked.mode != "constant":
-        allowed = f"a shift is given only with the shift 'constant', not with {asked.mode!r}"
-        given = asked.shifts[0] if len(asked.shifts) == 1 else asked.shifts
-        return InvalidConfig("shift_ns", given, allowed)
-    if asked.shifts is not None and len(asked.shifts) not in {1, asked.loops}:
-        return InvalidConfig("shift_ns", asked.shifts, f"give one, or {asked.loops}: one a loop")
-    if not signals or not set(signals) <= set(SIGNALS):
-        allowed = f"name at least one of {', '.join(SIGNALS)}, and nothing else"
-        return InvalidConfig("signals", tuple(signals), allowed)
-    if asked.max_examples < 0:
-        return InvalidConfig("max_examples", asked.max_examples, "use 0 or more")
-    if memory_bytes < _LEAST_MEMORY_BYTES:
-        allowed = f"use {_LEAST_MEMORY_BYTES} or more"
-        return InvalidConfig("memory_bytes", memory_bytes, allowed)
-    return None
-
-
 class _Comparing:
     """One comparison: by whole requests, then by records as far as that is needed."""
 
-    def __init__(self, a: Source, b: Source, asked: _Asked, memory: Memory) -> None:
+    def __init__(self, a: Source, b: Source, asked: Asked, memory: Memory) -> None:
         self._a, self._b, self._asked, self._memory = a, b, asked, memory
 
     async def run(self) -> Outcome[Comparison, VerifyError]:
