@@ -1,8 +1,12 @@
 """The command `diff` as a user meets it: each option makes equal what it declares, and no more."""
 
+import contextlib
 import json
 import logging
+import os
+import pty
 import re
+import subprocess
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -16,7 +20,8 @@ from otlp_capture.layer import open_runtime
 from otlp_capture.otlp import TRACE_PLACES, IdMapping, Signal, trace_place
 from otlp_capture.result import or_raise
 from otlp_capture.storage import S3StorageTag, local_storage
-from tests.command_line import Run, Shell
+from tests.clocks import HANGS_AFTER_S
+from tests.command_line import COMMAND, Run, Shell
 from tests.replays import damage_last_segment
 from tests.sessions import START, arriving, write_session
 
@@ -211,6 +216,39 @@ def test_people_see_what_differs_by_service_and_by_field(shell: Shell) -> None:
     ]
     assert lines[-2].startswith("changed: span work ")
     assert lines[-2].endswith('; spans.name is "work" in A and "hidden" in B')
+
+
+def test_of_loops_each_shift_is_told(shell: Shell) -> None:
+    run = shell.run("diff", "spans", "spans-twice", "--loop", "2", "--no-remap-ids")
+
+    assert (run.code, run.stdout.splitlines()) == (
+        0,
+        ["equal: 12 records against 12", "timestamps moved by 0, 70 ns, loop by loop (auto)"],
+    )
+
+
+def test_a_terminal_shows_how_far_it_is(shell: Shell) -> None:
+    leader, follower = pty.openpty()
+    process = subprocess.Popen(
+        [COMMAND, "diff", "many", "others", "--shift", "none"],
+        cwd=shell.folder,
+        env=shell.environment(TERM="xterm", COLUMNS="120"),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=follower,
+    )
+    os.close(follower)
+    shown = b""
+    # A terminal that nobody writes to any more is told as an error.
+    with contextlib.suppress(OSError):
+        while more := os.read(leader, 4096):
+            shown += more
+    os.close(leader)
+    process.communicate(timeout=HANGS_AFTER_S)
+
+    assert process.returncode == 1
+    assert b"Comparing many" in shown
+    assert re.search(rb"\d+ of \d+ requests", shown)
 
 
 def test_a_session_that_is_still_recorded_is_named(shell: Shell) -> None:
