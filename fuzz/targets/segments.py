@@ -12,7 +12,7 @@ from otlp_capture.deflate import deflate, header, trailer
 from otlp_capture.otlp import SIGNALS, Signal
 from otlp_capture.result import Failure, Success
 from otlp_capture.sessions import Arrival, encode_frame, encode_frame_stored, index_frames
-from otlp_capture.sessions.frames import open_frame, read_frames
+from otlp_capture.sessions.frame_reading import open_frame, read_frames
 
 _KEY: Final = "key"
 _FALLBACK_NS: Final = 7

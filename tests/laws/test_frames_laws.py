@@ -29,7 +29,7 @@ from otlp_capture.sessions import (
     index_frames,
     read_frames,
 )
-from otlp_capture.sessions.frames import open_frame
+from otlp_capture.sessions.frame_reading import open_frame
 from tests.strategies import LEVELS, REQUEST_TYPES, otlp_requests, requests_of
 from tests.walks import parse
 
@@ -365,7 +365,7 @@ class TestForeignMembers:
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         limits = otlp.Limits(max_elements=1)
-        monkeypatch.setattr("otlp_capture.sessions.frames.STORED_LIMITS", limits)
+        monkeypatch.setattr("otlp_capture.sessions.frame_reading.STORED_LIMITS", limits)
 
         (found,) = outcomes(gzip.compress(plain("traces")), "traces")
 
@@ -373,7 +373,7 @@ class TestForeignMembers:
 
     def test_a_bomb_is_damage(self, monkeypatch: pytest.MonkeyPatch) -> None:
         limits = otlp.Limits(max_bytes=1_000)
-        monkeypatch.setattr("otlp_capture.sessions.frames.STORED_LIMITS", limits)
+        monkeypatch.setattr("otlp_capture.sessions.frame_reading.STORED_LIMITS", limits)
 
         (found,) = outcomes(gzip.compress(bytes(1_001)), "traces")
 
@@ -388,7 +388,7 @@ class TestForeignMembers:
             b'[{"explicitBounds":[' + numbers + b"]}]}}]}]}]}"
         )
         limits = otlp.Limits(max_bytes=len(text))
-        monkeypatch.setattr("otlp_capture.sessions.frames.STORED_LIMITS", limits)
+        monkeypatch.setattr("otlp_capture.sessions.frame_reading.STORED_LIMITS", limits)
 
         (found,) = outcomes(gzip.compress(text), "metrics")
 
@@ -514,7 +514,7 @@ class TestHostileHeaders:
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(
-            "otlp_capture.sessions.frames.STORED_LIMITS", otlp.Limits(max_bytes=100)
+            "otlp_capture.sessions.frame_reading.STORED_LIMITS", otlp.Limits(max_bytes=100)
         )
         bomb = bytes(1_000_000)
         member = header((b"OC", bytes(48))) + deflate(bomb) + trailer(bomb)

@@ -15,12 +15,8 @@ from otlp_capture import otlp
 from otlp_capture.deflate import crc32, deflate, header, inflate, trailer
 from otlp_capture.otlp import SIGNALS, Signal
 from otlp_capture.result import Failure, Outcome, Success
-from otlp_capture.sessions.frames import (
-    STORED_LIMITS,
-    Frame,
-    SegmentCorrupted,
-    read_frames,
-)
+from otlp_capture.sessions.frame_reading import read_frames
+from otlp_capture.sessions.frames import STORED_LIMITS, Frame, SegmentCorrupted
 from otlp_capture.sessions.keys import parse_segment_key
 
 _VERSION: Final = 1

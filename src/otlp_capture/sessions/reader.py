@@ -10,7 +10,9 @@ import attrs
 
 from otlp_capture.otlp import Signal
 from otlp_capture.result import Failure, Outcome, Success
-from otlp_capture.sessions.frames import Frame, Headers, SegmentCorrupted, frame_headers, open_frame
+from otlp_capture.sessions.frame_header import frame_headers
+from otlp_capture.sessions.frame_reading import open_frame
+from otlp_capture.sessions.frames import Frame, Headers, SegmentCorrupted
 from otlp_capture.sessions.index import FrameRef
 from otlp_capture.storage import ByteRange, S3Storage, StorageError
 
