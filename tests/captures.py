@@ -70,7 +70,7 @@ async def crashing_capture(
 
 def forget_locks(service: _CaptureService) -> None:
     """Let go of what the end of a process lets go of."""
-    for recording in service._recordings.values():
+    for recording in service._recordings:
         if recording._place is not None:
             recording._place.claim.release()
     for ring in service._rings._rings.values():

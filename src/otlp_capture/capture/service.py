@@ -2,7 +2,6 @@
 
 import logging
 from typing import Final
-from weakref import WeakValueDictionary
 
 import anyio
 import attrs
@@ -27,16 +26,14 @@ from otlp_capture.capture.model import (
     check_config,
     check_settings,
 )
+from otlp_capture.capture.opening import Openings
 from otlp_capture.capture.protocol import OtlpCaptureService, OtlpCaptureServiceTag
 from otlp_capture.capture.recording import Recording
+from otlp_capture.capture.recordings import Recordings
 from otlp_capture.capture.ring import RingConfig, RingStatus
-from otlp_capture.capture.rings import CLOSED, Rings
+from otlp_capture.capture.rings import Rings
 from otlp_capture.capture.spooling import (
-    NO_SPOOL,
-    HeldElsewhere,
     Spooling,
-    SpoolPlace,
-    given_up,
 )
 from otlp_capture.capture.telling import told
 from otlp_capture.clock import Clock, ClockTag, moment
@@ -44,39 +41,22 @@ from otlp_capture.layer import Layer, Scope, scoped
 from otlp_capture.otlp import Encoding, Signal
 from otlp_capture.result import Failure, Outcome, Success
 from otlp_capture.sessions import (
-    ORPHANED_NS,
     CaptureSessionMetadata,
     Headers,
-    SessionAlreadyExists,
-    SessionIndex,
     SessionNotFound,
-    SessionTakenOver,
-    StoredSession,
     check_session_id,
-    counted,
-    create_session,
-    idle_ns,
-    index_session,
     list_sessions,
     load_session,
-    save_session,
     session_prefix,
-    uncounted,
 )
 from otlp_capture.spool import Recovered
-from otlp_capture.storage import S3Storage, S3StorageTag, StorageError
-from otlp_capture.upkeep import SessionBeingDeleted
+from otlp_capture.storage import S3Storage, S3StorageTag
 
 _log = logging.getLogger(__name__)
 
 _CLOSES_WITHIN_S: Final = 60.0
 _WORKERS: Final = 4
 """Each may hold a request of the largest size several times over."""
-
-_MOST_ENDED: Final = 256
-"""How many sessions that have ended are remembered; of the others the store is asked."""
-
-_EMPTY: Final = SessionIndex(())
 
 
 class _CaptureService:
@@ -85,26 +65,32 @@ class _CaptureService:
     ) -> None:
         self._storage, self._clock = storage, clock
         self._tasks, self._settings = tasks, settings
+        self._recordings = Recordings()
         self._spooling = Spooling(
             storage, settings.spool_directory, settings.spool_budget_bytes, clock
         )
         self._leftovers = Leftovers(
             self._spooling,
-            self._opening,
-            lambda session_id: self._live(session_id) is not None,
+            self._recordings.opening,
+            self._recordings.is_live,
             settings.telemetry,
         )
         budget = self._spooling.budget
         self._unwatch = settings.telemetry.watch_spool(
             "sessions", lambda: budget.used_bytes, budget.limit_bytes
         )
-        self._workers = anyio.Semaphore(_WORKERS)
-        self._recordings: dict[str, Recording] = {}
-        self._closed = anyio.Event()
-        self._rings = Rings(
-            clock, tasks, self._workers, settings, self._spooling, self._begin_from_ring
+        workers = anyio.Semaphore(_WORKERS)
+        self._openings = Openings(
+            storage,
+            clock,
+            tasks,
+            workers,
+            settings,
+            self._spooling,
+            self._recordings,
+            self._recover_leftovers,
         )
-        self._locks = WeakValueDictionary[str, anyio.Lock]()
+        self._rings = Rings(clock, tasks, workers, settings, self._spooling, self._begin_from_ring)
 
     async def start_capture(
         self, config: CaptureConfig
@@ -113,11 +99,12 @@ class _CaptureService:
         if isinstance(checked, Failure):
             return checked
         session_id = config.session_id
-        async with self._opening(session_id):
+        async with self._recordings.opening(session_id):
             if self._rings.get(session_id) is not None:
                 return Failure(SessionAlreadyActive(session_id, 0.0, is_held_here=True))
             metadata = self._described(config, self._clock.time_ns())
-            return await self._start(metadata, self._settings)
+            begun = await self._openings.begin(metadata, self._settings)
+        return begun if isinstance(begun, Failure) else Success(begun.unwrap().metadata)
 
     def _described(self, config: CaptureConfig, start_ns: int) -> CaptureSessionMetadata:
         return CaptureSessionMetadata(
@@ -142,77 +129,18 @@ class _CaptureService:
         if isinstance(checked, Failure):
             return checked
         settings = attrs.evolve(self._settings, durability="spool")
-        async with self._opening(config.session_id):
-            begun = await self._start(self._described(config, start_ns), settings)
-        if isinstance(begun, Failure):
-            return begun
-        return Success(self._recordings[config.session_id])
-
-    async def _start(
-        self, metadata: CaptureSessionMetadata, settings: CaptureSettings
-    ) -> Outcome[CaptureSessionMetadata, CaptureError]:
-        session_id = metadata.session_id
-        if self._closed.is_set():
-            return Failure(SessionEnded(session_id, CLOSED))
-        placed = await self._spooling.place(session_id)
-        if isinstance(placed, Failure):
-            error = placed.failure()
-            if isinstance(error, HeldElsewhere):
-                return Failure(await self._held_elsewhere(session_id))
-            return Failure(StorageFailure(session_id, error))
-        place = placed.unwrap()
-        async with given_up(place) as ending:
-            if place is None and settings.durability == "spool":
-                return Failure(NO_SPOOL)
-            if place is not None:
-                announced = await self._announced(place)
-                if isinstance(announced, Failure):
-                    return Failure(StorageFailure(session_id, announced.failure()))
-                metadata = attrs.evolve(metadata, recorder_id=place.claim.recorder_id)
-            created = await create_session(self._storage, metadata)
-            if isinstance(created, Failure):
-                failed = created.failure()
-                if isinstance(failed, SessionAlreadyExists):
-                    return Failure(failed)
-                # It may stand in the store all the same, and is to be taken up then.
-                ending.removes = False
-                return Failure(StorageFailure(session_id, failed))
-            if place is not None:
-                readied = await self._ready(place)
-                if isinstance(readied, Failure):
-                    return Failure(StorageFailure(session_id, readied.failure()))
-            if self._closed.is_set():
-                # It stands in the store, for another process to take up.
-                ending.removes = False
-                return Failure(SessionEnded(session_id, CLOSED))
-            ending.keep()
-            self._enlist(self._record(created.unwrap(), settings, place))
-        self._recover_leftovers()
-        return Success(metadata)
-
-    async def _announced(self, place: SpoolPlace) -> Outcome[None, StorageError]:
-        """Say in the spool that a session is to begin, where nothing is said there yet."""
-        return Success(None) if place.claim.is_inherited else await place.announce(None)
-
-    async def _ready(self, place: SpoolPlace) -> Outcome[None, StorageError]:
-        """Make a session's folder ready for a session that begins.
-
-        What is in it belonged to another one of its name, which is gone.
-        """
-        moved = await self._spooling.set_aside(place)
-        if isinstance(moved, Failure):
-            return moved
-        return await place.sign()
+        async with self._recordings.opening(config.session_id):
+            return await self._openings.begin(self._described(config, start_ns), settings)
 
     async def resume_capture(
         self, session_id: str
     ) -> Outcome[CaptureSessionMetadata, CaptureError]:
-        if self._live(session_id) is not None:
+        if self._recordings.live(session_id) is not None:
             return Failure(SessionAlreadyActive(session_id, 0.0))
-        async with self._opening(session_id):
+        async with self._recordings.opening(session_id):
             if self._rings.get(session_id) is not None:
                 return Failure(SessionAlreadyActive(session_id, 0.0, is_held_here=True))
-            taken = await self._take_up(session_id)
+            taken = await self._openings.take_up(session_id)
         return taken if isinstance(taken, Failure) else Success(taken.unwrap().metadata)
 
     async def stop_capture(self, session_id: str) -> Outcome[CaptureSessionMetadata, CaptureError]:
@@ -250,15 +178,15 @@ class _CaptureService:
         # The ring first: a session of its name has ended then, and would only say so.
         keeper = self._rings.get(session_id) or self._recordings.get(session_id)
         if keeper is None:
-            return Failure(await self._why_not_recorded(session_id))
+            return Failure(await self._openings.why_not_recorded(session_id))
         return await keeper.keep(
             ClientRequest(data, signal_type, encoding, content_encoding, headers, witness)
         )
 
     async def start_ring(self, config: RingConfig) -> Outcome[RingStatus, CaptureError]:
         name = config.session.session_id
-        async with self._opening(name):
-            if self._live(name) is not None:
+        async with self._recordings.opening(name):
+            if self._recordings.live(name) is not None:
                 return Failure(SessionAlreadyActive(name, 0.0, is_held_here=True))
             started = await self._rings.start(config)
         self._recover_leftovers()
@@ -274,7 +202,7 @@ class _CaptureService:
         return Failure(SessionNotFound(name)) if ring is None else Success(ring.status)
 
     def get_live_sessions(self) -> tuple[CaptureSessionMetadata, ...]:
-        return tuple(held.metadata for held in self._recordings.values() if held.is_live)
+        return tuple(held.metadata for held in self._recordings if held.is_live)
 
     def get_spool_status(self) -> SpoolStatus:
         return self._spooling.status(self._clock.monotonic_ns())
@@ -282,7 +210,7 @@ class _CaptureService:
     async def get_capture_status(
         self, session_id: str
     ) -> Outcome[CaptureSessionMetadata, CaptureError]:
-        recording = self._live(session_id)
+        recording = self._recordings.live(session_id)
         if recording is not None:
             return Success(recording.metadata)
         loaded = await load_session(self._storage, session_id)
@@ -308,156 +236,25 @@ class _CaptureService:
             # They may be making sessions, which can be released then.
             with anyio.move_on_after(_CLOSES_WITHIN_S / 2):
                 await self._rings.close()
-            self._closed.set()
+            self._recordings.close()
             async with anyio.create_task_group() as releasing:
-                for recording in self._recordings.values():
+                for recording in self._recordings:
                     releasing.start_soon(recording.release)
         finally:
             self._tasks.cancel_scope.cancel()
 
     def _recover_leftovers(self) -> None:
         """See to what others left in the spool, beside what goes on; not while this closes."""
-        if not self._closed.is_set():
+        if not self._recordings.is_closed:
             self._tasks.start_soon(self._leftovers.recover_once)
-
-    def _opening(self, session_id: str) -> anyio.Lock:
-        """Return what keeps two openings of one session apart."""
-        return self._locks.setdefault(session_id, anyio.Lock())
-
-    def _live(self, session_id: str) -> Recording | None:
-        recording = self._recordings.get(session_id)
-        return recording if recording is not None and recording.is_live else None
-
-    async def _why_not_recorded(self, session_id: str) -> CaptureError:
-        loaded = await load_session(self._storage, session_id)
-        if isinstance(loaded, Failure):
-            return capture_error(session_id, loaded.failure())
-        metadata = loaded.unwrap().metadata
-        if metadata.status != "active":
-            return SessionEnded(session_id, metadata.end_reason or metadata.status)
-        return SessionAlreadyActive(session_id, idle_ns(metadata, self._clock.time_ns()) / 1e9)
-
-    def _enlist(self, recording: Recording) -> None:
-        """Have a recording from now on, and forget the oldest of many that have ended."""
-        session_id = recording.metadata.session_id
-        self._recordings.pop(session_id, None)
-        self._recordings[session_id] = recording
-        ended = [name for name, each in self._recordings.items() if each.has_ended]
-        for name in ended[:-_MOST_ENDED]:
-            del self._recordings[name]
-
-    def _record(
-        self,
-        stored: StoredSession,
-        settings: CaptureSettings,
-        place: SpoolPlace | None,
-        index: SessionIndex = _EMPTY,
-    ) -> Recording:
-        return Recording(
-            self._storage,
-            self._clock,
-            self._tasks,
-            self._workers,
-            settings,
-            stored,
-            place,
-            index.segments,
-        )
 
     async def _hold(self, session_id: str) -> Outcome[Recording, CaptureError]:
         """Return the recording of a session, which is taken up where nobody has it."""
-        async with self._opening(session_id):
-            recording = self._live(session_id)
-            return await self._take_up(session_id) if recording is None else Success(recording)
-
-    async def _take_up(self, session_id: str) -> Outcome[Recording, CaptureError]:
-        checked = check_session_id(session_id)
-        if isinstance(checked, Failure):
-            return checked
-        if self._closed.is_set():
-            return Failure(SessionEnded(session_id, CLOSED))
-        placed = await self._spooling.place(session_id)
-        if isinstance(placed, Failure):
-            error = placed.failure()
-            if isinstance(error, HeldElsewhere):
-                why = await self._why_not_recorded(session_id)
-                if isinstance(why, SessionAlreadyActive):
-                    return Failure(attrs.evolve(why, is_held_here=True))
-                return Failure(why)
-            return Failure(StorageFailure(session_id, error))
-        place = placed.unwrap()
-        async with given_up(place) as ending:
-            taken = await self._take_up_in(session_id, place)
-            if isinstance(taken, Success):
-                ending.keep()
-        self._recover_leftovers()
-        return taken
-
-    async def _take_up_in(
-        self, session_id: str, place: SpoolPlace | None
-    ) -> Outcome[Recording, CaptureError]:
-        loaded = await load_session(self._storage, session_id)
-        if isinstance(loaded, Failure):
-            return Failure(capture_error(session_id, loaded.failure()))
-        metadata = loaded.unwrap().metadata
-        if metadata.status != "active":
-            return Failure(SessionEnded(session_id, metadata.end_reason or metadata.status))
-        if metadata.deleting_since is not None:
-            return Failure(SessionBeingDeleted(session_id))
-        silent_ns = idle_ns(metadata, self._clock.time_ns())
-        if silent_ns < ORPHANED_NS and not _died_here(metadata, place):
-            return Failure(SessionAlreadyActive(session_id, silent_ns / 1e9))
-        if place is not None:
-            published = await self._spooling.publish(place)
-            if isinstance(published, Failure):
-                return Failure(StorageFailure(session_id, published.failure()))
-        indexed = await index_session(self._storage, session_id)
-        if isinstance(indexed, Failure):
-            return Failure(StorageFailure(session_id, indexed.failure()))
-        index = indexed.unwrap()
-        for damage in index.damages:
-            _log.error("%s", damage.message)
-        claim = attrs.evolve(
-            counted(uncounted(metadata), index.segments),
-            last_checkpoint_time=moment(self._clock.time_ns()),
-            recorder_id=place.claim.recorder_id if place is not None else None,
-        )
-        if place is not None:
-            announced = await place.announce(metadata.recorder_id)
-            if isinstance(announced, Failure):
-                return Failure(StorageFailure(session_id, announced.failure()))
-        claimed = await save_session(self._storage, claim, loaded.unwrap().etag)
-        if isinstance(claimed, Failure):
-            error = claimed.failure()
-            if isinstance(error, SessionTakenOver):
-                return Failure(error)
-            return Failure(StorageFailure(session_id, error))
-        if place is not None:
-            signed = await place.sign()
-            if isinstance(signed, Failure):
-                return Failure(StorageFailure(session_id, signed.failure()))
-        if self._closed.is_set():
-            return Failure(SessionEnded(session_id, CLOSED))
-        recording = self._record(claimed.unwrap(), self._settings, place, index)
-        self._enlist(recording)
-        return Success(recording)
-
-    async def _held_elsewhere(self, session_id: str) -> CaptureError:
-        loaded = await load_session(self._storage, session_id)
-        if isinstance(loaded, Success):
-            return SessionAlreadyExists(session_id, loaded.unwrap().metadata.status)
-        if isinstance(loaded.failure(), SessionNotFound):
-            return SessionAlreadyActive(session_id, 0.0, is_held_here=True)
-        return capture_error(session_id, loaded.failure())
-
-
-def _died_here(metadata: CaptureSessionMetadata, place: SpoolPlace | None) -> bool:
-    """Tell whether who recorded the session last is a process of this machine that has ended."""
-    return (
-        place is not None
-        and metadata.recorder_id is not None
-        and place.claim.was_of(metadata.recorder_id)
-    )
+        async with self._recordings.opening(session_id):
+            recording = self._recordings.live(session_id)
+            if recording is not None:
+                return Success(recording)
+            return await self._openings.take_up(session_id)
 
 
 def capture_service(settings: CaptureSettings = DEFAULT_SETTINGS) -> Layer[InvalidConfig]:
