@@ -1,13 +1,26 @@
-"""What `import otlp_capture` does not load."""
+"""What an import of a package does not load."""
 
 import subprocess
 import sys
 
-HEAVY = ("aiobotocore", "aiohttp", "botocore", "grpc", "typer", "zstandard")
+import pytest
+
+HEAVY = (
+    "aiobotocore",
+    "aiohttp",
+    "botocore",
+    "grpc",
+    "jinja2",
+    "matplotlib",
+    "opentelemetry.sdk",
+    "typer",
+    "zstandard",
+)
 
 
-def test_what_is_heavy_is_loaded_where_it_is_used() -> None:
-    program = f"import sys, otlp_capture; print([m for m in {HEAVY} if m in sys.modules])"
+@pytest.mark.parametrize("package", ["otlp_capture", "otlp_replay"])
+def test_what_is_heavy_is_loaded_where_it_is_used(package: str) -> None:
+    program = f"import sys, {package}; print([m for m in {HEAVY} if m in sys.modules])"
 
     run = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
