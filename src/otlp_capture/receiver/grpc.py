@@ -1,13 +1,12 @@
 """OTLP/gRPC: a server on a port. Source: OTLP specification 1.11, OTLP/gRPC."""
 
-from collections import Counter
 from typing import Any, Final
 
 import anyio
 import attrs
 
 from otlp_capture.receiver.intake import Intake
-from otlp_capture.receiver.listening import Listening, reason_of, try_address
+from otlp_capture.receiver.listening import Listening, ServedPort, reason_of, try_address
 from otlp_capture.receiver.settings import CannotListen, GrpcReceiverSettings, authority
 from otlp_capture.receiver.tls import ServerTls
 from otlp_capture.result import Failure, Outcome, Success
@@ -18,28 +17,8 @@ _PING_AFTER_MS, _PING_TIMEOUT_MS = 60_000, 20_000
 
 
 @attrs.frozen
-class GrpcReceiver:
-    """A server that is listening.
-
-    Attributes:
-        host: the address.
-        port: the port, also where the settings asked for any.
-        accepted: requests that were kept so far, by signal; all transports of a receiver count
-            together.
-        refused: requests that were not, by the name of the error; likewise.
-        scheme: `https` where TLS is spoken.
-    """
-
-    host: str
-    port: int
-    accepted: Counter[str]
-    refused: Counter[str]
-    scheme: str = "http"
-
-    @property
-    def url(self) -> str:
-        """The URL that exporters want; its scheme says whether there is TLS."""
-        return f"{self.scheme}://{authority(self.host, self.port)}"
+class GrpcReceiver(ServedPort):
+    """An OTLP/gRPC server that is listening."""
 
 
 async def listen_grpc(

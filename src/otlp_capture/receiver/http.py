@@ -1,42 +1,21 @@
 """OTLP/HTTP: a server on a port. Source: OTLP specification 1.11, OTLP/HTTP."""
 
-from collections import Counter
 from typing import Final
 
 import anyio
 import attrs
 
 from otlp_capture.receiver.intake import Intake
-from otlp_capture.receiver.listening import Listening, reason_of
-from otlp_capture.receiver.settings import CannotListen, HttpReceiverSettings, authority
+from otlp_capture.receiver.listening import Listening, ServedPort, reason_of
+from otlp_capture.receiver.settings import CannotListen, HttpReceiverSettings
 from otlp_capture.result import Failure, Outcome, Success
 
 _FORCED_SHUTDOWN_S: Final = 1.0
 
 
 @attrs.frozen
-class HttpReceiver:
-    """A server that is listening.
-
-    Attributes:
-        host: the address.
-        port: the port, also where the settings asked for any.
-        accepted: requests that were kept so far, by signal; all transports of a receiver count
-            together.
-        refused: requests that were not, by the name of the error; likewise.
-        scheme: `https` where TLS is spoken.
-    """
-
-    host: str
-    port: int
-    accepted: Counter[str]
-    refused: Counter[str]
-    scheme: str = "http"
-
-    @property
-    def url(self) -> str:
-        """The base URL that exporters want."""
-        return f"{self.scheme}://{authority(self.host, self.port)}"
+class HttpReceiver(ServedPort):
+    """An OTLP/HTTP server that is listening."""
 
 
 async def listen_http(

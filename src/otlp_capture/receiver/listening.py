@@ -2,13 +2,41 @@
 
 import os
 import socket
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from typing import Any, Generic, TypeVar
 
 import anyio
 import attrs
 
+from otlp_capture.receiver.settings import authority
+
 _R = TypeVar("_R")
+
+
+@attrs.frozen
+class ServedPort:
+    """A port that a server listens on.
+
+    Attributes:
+        host: the address.
+        port: the port, also where the settings asked for any.
+        accepted: requests that were kept so far, by signal; all transports of a receiver count
+            together.
+        refused: requests that were not, by the name of the error; likewise.
+        scheme: `https` where TLS is spoken.
+    """
+
+    host: str
+    port: int
+    accepted: Counter[str]
+    refused: Counter[str]
+    scheme: str = "http"
+
+    @property
+    def url(self) -> str:
+        """The base URL that exporters want; its scheme says whether there is TLS."""
+        return f"{self.scheme}://{authority(self.host, self.port)}"
 
 
 @attrs.frozen
