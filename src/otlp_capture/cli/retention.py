@@ -1,13 +1,13 @@
 """`otlp-capture retention`: what a store holds, and what of it goes when."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated, Any, NoReturn, TypeAlias
 
 import anyio
 import typer
 
 from otlp_capture.cli.asking import confirmed
+from otlp_capture.cli.gathering import gathering
 from otlp_capture.cli.help import Command, Group
 from otlp_capture.cli.options import DEFAULT_STORE, JsonOption, StoreOption
 from otlp_capture.cli.retention_options import PolicyOptions, choose_policy
@@ -49,48 +49,6 @@ retention = typer.Typer(
     cls=Group, no_args_is_help=True, help="Tell what a store holds, and keep it to a policy."
 )
 
-PolicyOption: TypeAlias = Annotated[
-    Path | None,
-    typer.Option("--policy", metavar="FILE", help="A policy in TOML; options go before it."),
-]
-DaysOption: TypeAlias = Annotated[
-    float | None,
-    typer.Option("--days", metavar="DAYS", help="How long sessions are kept after their end."),
-]
-MaxDaysOption: TypeAlias = Annotated[
-    float | None, typer.Option("--max-days", metavar="DAYS", help="The most that a label may say.")
-]
-LabelOption: TypeAlias = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--label",
-        metavar="NAME=VALUE:DAYS",
-        help="Days of their own for sessions with a label; VALUE may be *, DAYS forever.",
-    ),
-]
-MaxTotalOption: TypeAlias = Annotated[
-    float | None,
-    typer.Option(
-        "--max-total-mb", metavar="MB", min=0, help="The store's bound, in 10^6 bytes: oldest go."
-    ),
-]
-ContinuousDaysOption: TypeAlias = Annotated[
-    float | None,
-    typer.Option("--continuous-days", metavar="DAYS", help="How long days of continuous/ stay."),
-]
-ArchiveAfterOption: TypeAlias = Annotated[
-    float | None,
-    typer.Option("--archive-after", metavar="DAYS", help="When sessions move to the archive."),
-]
-ArchiveToOption: TypeAlias = Annotated[
-    str | None, typer.Option("--archive-to", metavar="URL", help="The store that is the archive.")
-]
-SkipSessionsOption: TypeAlias = Annotated[
-    bool, typer.Option("--no-sessions", help="Leave sessions alone.")
-]
-SkipContinuousOption: TypeAlias = Annotated[
-    bool, typer.Option("--no-continuous", help="Leave continuous/ alone.")
-]
 CronOption: TypeAlias = Annotated[
     str | None, typer.Option("--cron", metavar="EXPRESSION", help="When, in UTC: '0 2 * * *'.")
 ]
@@ -117,18 +75,10 @@ def usage_command(*, store: StoreOption = DEFAULT_STORE, as_json: JsonOption = F
 
 
 @retention.command("plan", cls=Command)
+@gathering
 def plan_command(
     *,
-    policy: PolicyOption = None,
-    days: DaysOption = None,
-    max_days: MaxDaysOption = None,
-    label: LabelOption = None,
-    max_total_mb: MaxTotalOption = None,
-    continuous_days: ContinuousDaysOption = None,
-    archive_after: ArchiveAfterOption = None,
-    archive_to: ArchiveToOption = None,
-    no_sessions: SkipSessionsOption = False,
-    no_continuous: SkipContinuousOption = False,
+    policy: PolicyOptions,
     store: StoreOption = DEFAULT_STORE,
     as_json: JsonOption = False,
 ) -> None:
@@ -136,20 +86,7 @@ def plan_command(
 
     Example: [bold]otlp-capture retention plan --days 14 --label keep=*:forever[/]
     """
-    chosen = choose_policy(
-        policy,
-        PolicyOptions(
-            days=days,
-            max_days=max_days,
-            labels=tuple(label or ()),
-            max_total_mb=max_total_mb,
-            continuous_days=continuous_days,
-            archive_after=archive_after,
-            archive_to=archive_to,
-            no_sessions=no_sessions,
-            no_continuous=no_continuous,
-        ),
-    )
+    chosen = choose_policy(policy)
 
     async def work(service: RetentionService, wanted: RetentionPolicy) -> Outcome[int, Any]:
         planned = await service.plan_retention(wanted)
@@ -162,22 +99,14 @@ def plan_command(
 
 
 @retention.command("run", cls=Command)
+@gathering
 def run_command(
     *,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the plan, and change nothing.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    policy: PolicyOption = None,
-    days: DaysOption = None,
-    max_days: MaxDaysOption = None,
-    label: LabelOption = None,
-    max_total_mb: MaxTotalOption = None,
-    continuous_days: ContinuousDaysOption = None,
-    archive_after: ArchiveAfterOption = None,
-    archive_to: ArchiveToOption = None,
-    no_sessions: SkipSessionsOption = False,
-    no_continuous: SkipContinuousOption = False,
+    policy: PolicyOptions,
     store: StoreOption = DEFAULT_STORE,
     as_json: JsonOption = False,
 ) -> None:
@@ -189,20 +118,7 @@ def run_command(
 
     Example: [bold]otlp-capture retention run --policy retention.toml --yes[/]
     """
-    chosen = choose_policy(
-        policy,
-        PolicyOptions(
-            days=days,
-            max_days=max_days,
-            labels=tuple(label or ()),
-            max_total_mb=max_total_mb,
-            continuous_days=continuous_days,
-            archive_after=archive_after,
-            archive_to=archive_to,
-            no_sessions=no_sessions,
-            no_continuous=no_continuous,
-        ),
-    )
+    chosen = choose_policy(policy)
 
     async def work(service: RetentionService, wanted: RetentionPolicy) -> Outcome[int, Any]:
         planned = await service.plan_retention(wanted)
@@ -225,19 +141,11 @@ def run_command(
 
 
 @retention.command("schedule", cls=Command)
+@gathering
 def schedule_command(
     *,
     cron: CronOption = None,
-    policy: PolicyOption = None,
-    days: DaysOption = None,
-    max_days: MaxDaysOption = None,
-    label: LabelOption = None,
-    max_total_mb: MaxTotalOption = None,
-    continuous_days: ContinuousDaysOption = None,
-    archive_after: ArchiveAfterOption = None,
-    archive_to: ArchiveToOption = None,
-    no_sessions: SkipSessionsOption = False,
-    no_continuous: SkipContinuousOption = False,
+    policy: PolicyOptions,
     store: StoreOption = DEFAULT_STORE,
     as_json: JsonOption = False,
 ) -> None:
@@ -248,21 +156,7 @@ def schedule_command(
 
     Example: [bold]otlp-capture retention schedule --cron "0 2 * * *" --days 14[/]
     """
-    chosen = choose_policy(
-        policy,
-        PolicyOptions(
-            cron=cron,
-            days=days,
-            max_days=max_days,
-            labels=tuple(label or ()),
-            max_total_mb=max_total_mb,
-            continuous_days=continuous_days,
-            archive_after=archive_after,
-            archive_to=archive_to,
-            no_sessions=no_sessions,
-            no_continuous=no_continuous,
-        ),
-    )
+    chosen = choose_policy(policy, cron)
 
     async def work(service: RetentionService, wanted: RetentionPolicy) -> Outcome[int, Any]:
         due = await service.schedule_retention_jobs(

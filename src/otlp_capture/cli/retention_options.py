@@ -1,10 +1,10 @@
 """A retention policy as a file and options say it together."""
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import attrs
+import typer
 
 from otlp_capture.result import Failure, Outcome, Success
 from otlp_capture.retention import (
@@ -20,22 +20,61 @@ from otlp_capture.retention import (
 
 @attrs.frozen(kw_only=True)
 class PolicyOptions:
-    """What options say, beside a policy's file."""
+    """The options that say what the policy is: a file, and what goes before it."""
 
-    days: float | None
-    max_days: float | None
-    labels: Sequence[str]
-    max_total_mb: float | None
-    continuous_days: float | None
-    archive_after: float | None
-    archive_to: str | None
-    no_sessions: bool
-    no_continuous: bool
-    cron: str | None = None
+    policy: Annotated[
+        Path | None,
+        typer.Option("--policy", metavar="FILE", help="A policy in TOML; options go before it."),
+    ] = None
+    days: Annotated[
+        float | None,
+        typer.Option("--days", metavar="DAYS", help="How long sessions are kept after their end."),
+    ] = None
+    max_days: Annotated[
+        float | None,
+        typer.Option("--max-days", metavar="DAYS", help="The most that a label may say."),
+    ] = None
+    label: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--label",
+            metavar="NAME=VALUE:DAYS",
+            help="Days of their own for sessions with a label; VALUE may be *, DAYS forever.",
+        ),
+    ] = None
+    max_total_mb: Annotated[
+        float | None,
+        typer.Option(
+            "--max-total-mb",
+            metavar="MB",
+            min=0,
+            help="The store's bound, in 10^6 bytes: oldest go.",
+        ),
+    ] = None
+    continuous_days: Annotated[
+        float | None,
+        typer.Option(
+            "--continuous-days", metavar="DAYS", help="How long days of continuous/ stay."
+        ),
+    ] = None
+    archive_after: Annotated[
+        float | None,
+        typer.Option("--archive-after", metavar="DAYS", help="When sessions move to the archive."),
+    ] = None
+    archive_to: Annotated[
+        str | None,
+        typer.Option("--archive-to", metavar="URL", help="The store that is the archive."),
+    ] = None
+    no_sessions: Annotated[bool, typer.Option("--no-sessions", help="Leave sessions alone.")] = (
+        False
+    )
+    no_continuous: Annotated[
+        bool, typer.Option("--no-continuous", help="Leave continuous/ alone.")
+    ] = False
 
 
 def choose_policy(
-    path: Path | None, options: PolicyOptions
+    options: PolicyOptions, cron: str | None = None
 ) -> Outcome[PolicyFile, InvalidPolicy | PolicyUnreadable]:
     """Join a file and options; an option goes before what the file says.
 
@@ -43,18 +82,22 @@ def choose_policy(
         PolicyUnreadable: the file cannot be read.
         InvalidPolicy: it, or an option, says what cannot be.
     """
-    read = Success(PolicyFile(RetentionPolicy())) if path is None else read_policy_file(path)
+    read = (
+        Success(PolicyFile(RetentionPolicy()))
+        if options.policy is None
+        else read_policy_file(options.policy)
+    )
     if isinstance(read, Failure):
         return read
     chosen = read.unwrap()
     policy = chosen.policy
-    rules = [parse_label_rule(text) for text in options.labels]
+    rules = [parse_label_rule(text) for text in options.label or ()]
     for rule in rules:
         if isinstance(rule, Failure):
             return rule
     continuous = {
         "retention_days": options.continuous_days,
-        "cleanup_schedule": options.cron,
+        "cleanup_schedule": cron,
         "enabled": False if options.no_continuous else None,
     }
     sessions = {
