@@ -294,6 +294,8 @@ def _window_problems(config: ReplayConfig) -> Iterator[InvalidConfig]:
             yield InvalidConfig("replay_until", config.replay_until, "it is after replay_from")
         case After(start), After(end) if start >= end and (start < 0) == (end < 0):
             yield InvalidConfig("replay_until", config.replay_until, "it is after replay_from")
+        case _:
+            return
 
 
 def check_moment(field: str, moment: object) -> InvalidConfig | None:
@@ -303,8 +305,9 @@ def check_moment(field: str, moment: object) -> InvalidConfig | None:
             return None
         case After(nanoseconds) if _is_whole(nanoseconds, -_LATEST_UNIX_NANO, _LATEST_UNIX_NANO):
             return None
-    allowed = "it is At(unix_nano) or After(ns), whole nanoseconds within 64 bits"
-    return InvalidConfig(field, moment, allowed)
+        case _:
+            allowed = "it is At(unix_nano) or After(ns), whole nanoseconds within 64 bits"
+            return InvalidConfig(field, moment, allowed)
 
 
 def _repetition_problems(config: ReplayConfig) -> Iterator[InvalidConfig]:
@@ -379,7 +382,9 @@ def _is_between(value: object, least: float, most: float) -> bool:
 
 
 def _are_texts(values: object) -> bool:
-    return isinstance(values, tuple) and all(type(each) is str for each in values)
+    if not isinstance(values, tuple):
+        return False
+    return all(type(each) is str for each in cast("tuple[object, ...]", values))
 
 
 def _one_of(choices: tuple[str, ...]) -> str:

@@ -1,5 +1,6 @@
 """What a replay needs before it begins: the order of its requests, and how they are chosen."""
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Final
 
@@ -31,12 +32,48 @@ class Opened:
     selection: Selection
 
 
+@attrs.frozen
+class OpenSessions:
+    """The sessions of a replay, and what it selects of them.
+
+    Attributes:
+        indexes: what the sessions hold, whole, by their ids.
+        chosen: the same without the segments that are not selected; none of these is damaged.
+        selection: what is selected, its window on the wall clock.
+    """
+
+    indexes: Mapping[str, SessionIndex]
+    chosen: Mapping[str, SessionIndex]
+    selection: Selection
+
+
 async def open_course(storage: S3Storage, config: ReplayConfig) -> Outcome[Opened, ReplayError]:
     """Look up what a replay sends, without reading any request.
 
     Fails with:
         InvalidSessionId, SessionNotFound: there is no such session.
         NothingSelected: nothing that it holds is to be sent.
+        DataCorrupted, DecompressionFailure: a segment that is to be sent is damaged.
+        StorageFailure: the store did not answer well.
+    """
+    opened = await open_sessions(storage, config)
+    if isinstance(opened, Failure):
+        return opened
+    chosen, selection = opened.unwrap().chosen, opened.unwrap().selection
+    max_gap_ns = None if config.max_gap_s is None else round(config.max_gap_s * _NS)
+    work = partial(lay_out, chosen, selection, limit=config.limit, max_gap_ns=max_gap_ns)
+    sequence = await anyio.to_thread.run_sync(work)
+    return Success(Opened(Course(sequence, config.loops, config.copies), selection))
+
+
+async def open_sessions(
+    storage: S3Storage, config: ReplayConfig
+) -> Outcome[OpenSessions, ReplayError]:
+    """Look up the sessions of a replay, and see that what it selects is there and whole.
+
+    Fails with:
+        InvalidSessionId, SessionNotFound: there is no such session.
+        NothingSelected: nothing that they hold is to be sent.
         DataCorrupted, DecompressionFailure: a segment that is to be sent is damaged.
         StorageFailure: the store did not answer well.
     """
@@ -54,10 +91,7 @@ async def open_course(storage: S3Storage, config: ReplayConfig) -> Outcome[Opene
     for session_id, index in chosen.items():
         if index.damages:
             return Failure(as_replay_error(session_id, index.damages[0]))
-    max_gap_ns = None if config.max_gap_s is None else round(config.max_gap_s * _NS)
-    work = partial(lay_out, chosen, selection, limit=config.limit, max_gap_ns=max_gap_ns)
-    sequence = await anyio.to_thread.run_sync(work)
-    return Success(Opened(Course(sequence, config.loops, config.copies), selection))
+    return Success(OpenSessions(indexes, chosen, selection))
 
 
 async def open_index(

@@ -22,7 +22,8 @@ class Steering:
     """
 
     def __init__(self, clock: Clock, speed: Speed) -> None:
-        self.is_paused, self.speed = False, speed
+        self.is_paused = False
+        self.speed: Speed = speed
         self._clock, self._steps = clock, 0
         self._timeline: Timeline | None = None
         self._line_ns = 0

@@ -10,12 +10,16 @@ from hypothesis import strategies as st
 
 from otlp_capture.otlp import SIGNALS, Signal, Ties
 from otlp_capture.sessions import Frame, FrameTable, SegmentIndex, SessionIndex
-from otlp_replay import At, Rate, ReplayConfig
+from otlp_replay import After, At, Rate, ReplayConfig
 from otlp_replay.config import TimestampAdjustment
+from otlp_replay.course import Course
+from otlp_replay.pacing import Meter, Timeline
 from otlp_replay.plan import Ages, Amount, ReplayPlan, TargetWindow
 from otlp_replay.plan.draft import draft_of
 from otlp_replay.plan.lineage import LineageBuilder, lineage_of
 from otlp_replay.plan.planning import plan_of
+from otlp_replay.selection import selection_of
+from otlp_replay.sequence import lay_out
 from tests.sessions import SECOND, START
 
 NOW = START + 1_000 * SECOND
@@ -42,12 +46,17 @@ def frames(draw: st.DrawFn) -> Frame:
 
 
 @st.composite
-def indexes(draw: st.DrawFn) -> SessionIndex:
+def indexes(draw: st.DrawFn, session_id: str) -> SessionIndex:
     segments = draw(st.lists(st.lists(frames(), max_size=4), max_size=3))
     return SessionIndex(
         tuple(
             SegmentIndex(
-                f"{number}", draw(st.sampled_from(SIGNALS)), 99, "", ("a",), table_of(rows)
+                f"{session_id}/{number}",
+                draw(st.sampled_from(SIGNALS)),
+                99,
+                "",
+                draw(st.sampled_from([("a",), ("b", "bb"), ()])),
+                table_of(rows),
             )
             for number, rows in enumerate(segments)
         )
@@ -149,13 +158,14 @@ def written_out(sessions: dict[str, SessionIndex], config: ReplayConfig) -> list
         loop_start = int(loop * period * pace // 1)
         for (session_id, segment, frame), offset in zip(rows, offsets, strict=True):
             due = int((loop * period + offset) * pace // 1)
-            first = due if config.max_rate is None else int(-(-max(free, Fraction(due)) // 1))
+            time_ns = due
+            if config.max_rate is not None:
+                time_ns = max(due, int(-(-free // 1)))
+                free = Fraction(due) if due > -(-free // 1) else free
+                paid = cost(frame, config.max_rate) * config.copies
+                free += paid * SECOND / fraction(config.max_rate)
             for _ in range(config.copies):
-                free = max(free, Fraction(due))
-                time_ns = due if config.max_rate is None else int(-(-free // 1))
-                if config.max_rate is not None:
-                    free += cost(frame, config.max_rate) * SECOND / fraction(config.max_rate)
-                shift = shift_ns(config, first, frame, loop_start, start)
+                shift = shift_ns(config, time_ns, frame, loop_start, start)
                 sent.append(
                     Sent(session_id, segment.signal, frame, segment.key, loop, time_ns, shift)
                 )
@@ -190,7 +200,9 @@ def most_in_a_second(times: list[int], weights: list[int]) -> int | None:
 
 
 Case = tuple[dict[str, SessionIndex], ReplayConfig]
-cases = st.tuples(st.builds(lambda a, b: {"s0": a, "s1": b}, indexes(), indexes()), configs())
+cases = st.tuples(
+    st.builds(lambda a, b: {"s0": a, "s1": b}, indexes("s0"), indexes("s1")), configs()
+)
 
 
 def planned(case: Case) -> tuple[ReplayPlan, list[Sent]]:
@@ -275,6 +287,64 @@ class TestPlan:
                 max((each.too_new for each in by_loop), default=0),
                 plan.ages.out_of_range,
             )
+
+
+def carried_out(
+    sessions: dict[str, SessionIndex], config: ReplayConfig
+) -> tuple[list[tuple[str, str, Frame, int, int]], list[int], int]:
+    """Return what the engine sends of sessions, and when, where all goes as it is to."""
+    selection = selection_of(config).resolved(*sessions.values())
+    chosen = {name: selection.segments(index) for name, index in sessions.items()}
+    gap_ns = None if config.max_gap_s is None else round(config.max_gap_s * SECOND)
+    sequence = lay_out(chosen, selection, limit=config.limit, max_gap_ns=gap_ns)
+    course = Course(sequence, config.loops, config.copies)
+    line, meter = Timeline(0, 0, config.speed_multiplier), Meter(config.max_rate)
+    events, times = list[tuple[str, str, Frame, int, int]](), list[int]()
+    for event in course.events(0):
+        frame = event.ref.frame
+        planned_ns = max(line.due_ns(event.offset_ns), meter.free_ns)
+        meter.take(
+            planned_ns,
+            requests=config.copies,
+            records=frame.record_count * config.copies,
+            size_bytes=frame.raw_size_bytes * config.copies,
+        )
+        for copy in range(config.copies):
+            key = event.ref.segment.key
+            events.append((event.session_id, key, frame, event.loop, copy))
+            times.append(planned_ns)
+    return events, times, sequence.out_of_order
+
+
+class TestPlanAndEngine:
+    @given(cases, st.data())
+    def test_what_is_planned_is_what_the_engine_sends_to_the_nanosecond(
+        self, case: Case, data: st.DataObject
+    ) -> None:
+        sessions, config = case[0], attrs.evolve(case[1], max_duration_s=None)
+        if data.draw(st.booleans()):
+            ends = st.none() | st.integers(-6 * SECOND, 6 * SECOND).map(After)
+            config = attrs.evolve(config, replay_from=data.draw(ends), replay_until=data.draw(ends))
+        if data.draw(st.booleans()):
+            names = st.sampled_from([("a",), ("b*",), ("b", "c"), ("nobody-?",)])
+            config = attrs.evolve(config, filter_services=data.draw(names))
+        plan = plan_of(draft_of(sessions, config), config, NOW, TARGET, None)
+
+        events, times, out_of_order = carried_out(sessions, config)
+
+        planned_events = list(plan.schedule.events)
+        assert [
+            (
+                each.session_id,
+                each.telemetry_item.segment.key,
+                each.telemetry_item.frame,
+                each.loop,
+                each.copy,
+            )
+            for each in planned_events
+        ] == events
+        assert [each.replay_timestamp - NOW for each in planned_events] == times
+        assert plan.out_of_order == out_of_order
 
 
 def ages(sent: list[Sent], copies: int) -> Ages:

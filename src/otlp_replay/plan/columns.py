@@ -155,15 +155,18 @@ def _order(
 def _out_of_order(
     session_ids: Sequence[str], segment_of: "array[int]", sequences: "array[int]"
 ) -> int:
-    """Count the requests of each session that have a lower number than one before them."""
+    """Count the requests of each session that have a lower number than one before them.
+
+    Frames that other writers left have no number, and are not counted.
+    """
     highest = dict.fromkeys(session_ids, 0)
     count = 0
     for segment, sequence in zip(segment_of, sequences, strict=True):
         session_id = session_ids[segment]
-        if sequence < highest[session_id]:
-            count += 1
-        else:
+        if sequence >= highest[session_id]:
             highest[session_id] = sequence
+        elif sequence:
+            count += 1
     return count
 
 

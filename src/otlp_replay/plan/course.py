@@ -21,7 +21,7 @@ class Course:
 
     They are numbered loop by loop, request by request, copy by copy. A request is due at (loop
     times period plus offset) divided by the speed. Where a rate bounds what leaves, it is planned
-    once it is due and the bound has room for it.
+    once it is due and all before it is paid for; copies leave at once, and are paid for together.
 
     Attributes:
         offsets: when each request of one loop is due at speed 1, in nanoseconds, ascending.
@@ -62,7 +62,7 @@ class Course:
         due_ns = self.due_ns(self.loops - 1, len(self.offsets) - 1)
         if self.costs is None:
             return due_ns
-        whole = sum(self.costs) * self.copies * self.loops - self.costs[-1]
+        whole = (sum(self.costs) * self.loops - self.costs[-1]) * self.copies
         return max(due_ns, int(whole * SECOND_NS / Fraction(str(self.per_second))))
 
     def due_ns(self, loop: int, row: int = 0) -> int:
@@ -102,16 +102,20 @@ class Course:
         return chain.from_iterable(map(repeat, due, repeat(self.copies)))
 
     def _spaced(self, costs: "array[int]") -> Iterator[int]:
-        """Let each wait until what left before it has used its time; fractions are kept."""
+        """Let each wait until what left before it has used its time, as `pacing.Meter` does.
+
+        Fractions are kept; what is due at the nanosecond in which that ends goes on from there.
+        """
         unit = SECOND_NS / Fraction(str(self.per_second))
-        scale, copies, free = unit.denominator, range(self.copies), 0
-        steps = [cost * unit.numerator for cost in costs]
+        scale, free = unit.denominator, 0
+        steps = [cost * self.copies * unit.numerator for cost in costs]
         for loop in self._loops:
             for step, due_ns in zip(steps, self.due_in(loop), strict=True):
-                for _ in copies:
-                    free = max(free, due_ns * scale)
-                    yield -(-free // scale)
-                    free += step
+                planned_ns = -(-free // scale)
+                if due_ns > planned_ns:
+                    planned_ns, free = due_ns, due_ns * scale
+                yield from repeat(planned_ns, self.copies)
+                free += step
 
     @property
     def _loops(self) -> range:

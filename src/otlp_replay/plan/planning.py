@@ -8,10 +8,11 @@ import anyio.to_thread
 
 from otlp_capture.clock import Clock
 from otlp_capture.result import Failure, Outcome, Success
-from otlp_capture.sessions import SessionIndex, index_session, load_session
+from otlp_capture.sessions import SessionIndex
 from otlp_capture.storage import S3Storage
 from otlp_replay.config import ReplayConfig, check_config
-from otlp_replay.errors import ReplayError, as_replay_error
+from otlp_replay.errors import ReplayError
+from otlp_replay.opening import open_sessions
 from otlp_replay.plan.ages import Shifting, TargetWindow, ages_of
 from otlp_replay.plan.choosing import narrowing_settings
 from otlp_replay.plan.course import Course, offsets_of
@@ -49,16 +50,17 @@ async def plan_replay(
     Fails with:
         InvalidConfig, InvalidSessionId: the configuration cannot be.
         SessionNotFound: there is no such session.
-        DataCorrupted, DecompressionFailure: one is damaged.
+        NothingSelected: nothing that it holds is to be sent.
+        DataCorrupted, DecompressionFailure: a segment that is to be sent is damaged.
         StorageFailure: the store did not answer well.
     """
     checked = check_config(config)
     if isinstance(checked, Failure):
         return checked
-    loaded = await _sessions(storage, config)
-    if isinstance(loaded, Failure):
-        return loaded
-    draft = await anyio.to_thread.run_sync(draft_of, loaded.unwrap(), config)
+    opened = await open_sessions(storage, config)
+    if isinstance(opened, Failure):
+        return opened
+    draft = await anyio.to_thread.run_sync(draft_of, opened.unwrap().indexes, config)
     lineage: Lineage | None = None
     if dependencies:
         read = await read_lineage(storage, draft.requests)
@@ -86,25 +88,6 @@ def calculate_replay_timing(
     """
     draft = draft_of(sessions, config)
     return _schedule(draft, timetable_of(draft.course), start_unix_nano, lineage)
-
-
-async def _sessions(
-    storage: S3Storage, config: ReplayConfig
-) -> Outcome[Mapping[str, SessionIndex], ReplayError]:
-    sessions: dict[str, SessionIndex] = {}
-    for session_id in config.session_ids:
-        loaded = await load_session(storage, session_id)
-        if isinstance(loaded, Failure):
-            return Failure(as_replay_error(session_id, loaded.failure()))
-        indexed = await index_session(storage, session_id)
-        if isinstance(indexed, Failure):
-            return Failure(as_replay_error(session_id, indexed.failure()))
-        index = sessions[session_id] = indexed.unwrap()
-        chosen = {segment.key for segment in index.segments if segment.signal in config.signals}
-        damage = next((each for each in index.damages if each.key in chosen), None)
-        if damage is not None:
-            return Failure(as_replay_error(session_id, damage))
-    return Success(sessions)
 
 
 def plan_of(
