@@ -116,6 +116,7 @@ class ReplayConfig:
         resume: whether to go on with the replay whose ledger *ledger* is.
         resume_unknown: whether that sends again what may have arrived.
         replay_id: names the replay; None: a name is made, see `ReplayStatus.replay_id`.
+        store_certificate: whether the certificate of its fidelity is stored beside the session.
     """
 
     session_id: str
@@ -160,6 +161,7 @@ class ReplayConfig:
     resume: bool = False
     resume_unknown: ResumeUnknown = "leave"
     replay_id: str | None = None
+    store_certificate: bool = True
 
     @property
     def signals(self) -> tuple[Signal, ...]:
@@ -358,9 +360,11 @@ def _retry_problems(config: ReplayConfig) -> Iterator[InvalidConfig]:
         yield from _seconds_problems(f"retry.{field}", getattr(config.retry, field))
 
 
-def _ledger_problems(config: ReplayConfig) -> Iterator[InvalidConfig]:
+def _record_problems(config: ReplayConfig) -> Iterator[InvalidConfig]:
     if config.resume and config.ledger is None:
         yield InvalidConfig("resume", config.resume, "it goes with the ledger of a replay")
+    if config.store_certificate not in {True, False}:
+        yield InvalidConfig("store_certificate", config.store_certificate, "it is true or false")
 
 
 def _seconds_problems(field: str, value: object) -> Iterator[InvalidConfig]:
@@ -400,5 +404,5 @@ _CHECKS: Final[tuple[Callable[[ReplayConfig], Iterator[InvalidConfig]], ...]] = 
     _target_problems,
     _repetition_problems,
     _retry_problems,
-    _ledger_problems,
+    _record_problems,
 )

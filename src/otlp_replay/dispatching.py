@@ -13,6 +13,7 @@ from otlp_capture.result import Failure, Fault, Outcome, Success
 from otlp_capture.sending import Parcel, Transport
 from otlp_capture.sessions import StoredRequest
 from otlp_replay.config import ENCODINGS, ReplayConfig
+from otlp_replay.cut_traces import CutTraces
 from otlp_replay.deliveries import DeliveryLedger, LedgerUnusable
 from otlp_replay.delivering import Deliveries
 from otlp_replay.errors import SettledBefore, TargetTooSlow, TooLate
@@ -61,6 +62,7 @@ class Dispatcher:
         self._meter = Meter(config.max_rate)
         self._late = Lateness(config.late_policy, round(config.max_lateness_s * _NS))
         self._press = (-1, Press("protobuf", 0))
+        self.cut_traces = CutTraces(selection)
 
     def go_to(self, place: int) -> None:
         """Go on at *place*."""
@@ -68,7 +70,8 @@ class Dispatcher:
 
     async def prepare(self, event: Event, stored: StoredRequest) -> Draft:
         """Narrow a request, and write it where it is known how far it will be moved."""
-        if len(stored.request) <= INLINE_BYTES or not self._selection.narrows:
+        is_read = self._selection.narrows or self.cut_traces.is_counting(event)
+        if len(stored.request) <= INLINE_BYTES or not is_read:
             draft = self._narrowed(event, stored)
         else:
             draft = await anyio.to_thread.run_sync(self._narrowed, event, stored)
@@ -139,8 +142,17 @@ class Dispatcher:
         return None
 
     def _narrowed(self, event: Event, stored: StoredRequest) -> Draft:
-        if not any(map(self._is_wanted, range(event.number, event.number + self._config.copies))):
-            return Draft(event, stored.request, stored.frame.record_count, SettledBefore())
+        numbers = range(event.number, event.number + self._config.copies)
+        if any(map(self._is_wanted, numbers)):
+            draft = self._chosen(event, stored)
+            self.cut_traces.note(event, stored.request, draft.request)
+            return draft
+        if self.cut_traces.is_counting(event):
+            # An earlier run has sent it: its spans have arrived, and others may be their children.
+            self.cut_traces.note(event, stored.request, self._chosen(event, stored).request)
+        return Draft(event, stored.request, stored.frame.record_count, SettledBefore())
+
+    def _chosen(self, event: Event, stored: StoredRequest) -> Draft:
         if not self._selection.narrows:
             return Draft(event, stored.request, stored.frame.record_count)
         sequence = stored.frame.sequence

@@ -3,6 +3,7 @@
 import logging
 from collections import Counter
 from datetime import datetime
+from typing import Any
 
 import anyio
 import attrs
@@ -98,8 +99,17 @@ class Ledger:
         self._tell("not_sent", cause.message)
         self._tell_watchers()
 
-    def close(self, at: datetime, error: ReplayError | None, cause: Fault | None) -> None:
-        """Account for what was not reached because of *cause*, and say how the replay ended."""
+    def close(
+        self, at: datetime, error: ReplayError | None, cause: Fault | None, **findings: Any
+    ) -> None:
+        """Account for what was not reached because of *cause*, and say how the replay ended.
+
+        Args:
+            at: when.
+            error: why it broke off.
+            cause: why something may not have been reached.
+            findings: further fields of the status.
+        """
         left = self._requests - self._by_request.total()
         if cause is not None and left:
             self._reasons[type(cause).__name__] += left
@@ -112,6 +122,7 @@ class Ledger:
             completed_at=at,
             error=error,
             is_paused=False,
+            **findings,
         )
         self._note(ended)
 

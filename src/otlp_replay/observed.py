@@ -8,6 +8,7 @@ from otlp_capture.sessions import CaptureSessionMetadata
 from otlp_replay.config import ReplayConfig
 from otlp_replay.errors import ReplayError
 from otlp_replay.events import Observer
+from otlp_replay.fidelity import FidelityCertificate, ReadCertificateError
 from otlp_replay.pacing import Speed
 from otlp_replay.selection import Moment
 from otlp_replay.service import OtlpReplayService
@@ -35,6 +36,12 @@ class ObservedReplays:
     async def get_replay_status(self, replay_id: str) -> Outcome[ReplayStatus, ReplayError]:
         """Return how a replay stands."""
         return await self._replays.get_replay_status(replay_id)
+
+    async def get_certificate(
+        self, replay_id: str
+    ) -> Outcome[FidelityCertificate, ReplayError | ReadCertificateError]:
+        """Return how close a replay came to its plan."""
+        return await self._replays.get_certificate(replay_id)
 
     def watch(self, replay_id: str) -> AsyncIterator[ReplayStatus]:
         """Yield how a replay stands, until it has ended."""

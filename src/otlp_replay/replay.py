@@ -1,9 +1,11 @@
 """One replay, from its first request to its last answer, and how it is steered meanwhile."""
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Final
 
 import anyio
+import anyio.to_thread
 from anyio.abc import TaskGroup
 
 from otlp_capture.clock import Clock, moment
@@ -26,6 +28,7 @@ from otlp_replay.errors import (
     as_replay_error,
 )
 from otlp_replay.events import Observer
+from otlp_replay.fidelity import Fidelity, FidelityCertificate, certificate, keep_certificate
 from otlp_replay.ledger import Ledger
 from otlp_replay.pacing import Speed, precise
 from otlp_replay.read_ahead import Draft, ReadAhead, reading_ahead
@@ -71,6 +74,8 @@ class Replay:
         ledger: DeliveryLedger | None = None,
     ) -> None:
         self._record = ledger
+        self._fidelity = Fidelity()
+        observers = (self._fidelity, *observers)
         observers = observers if ledger is None else (ledger, *observers)
         self.replay_id, self.over = replay_id, anyio.Event()
         self._storage, self._clock, self._config = storage, clock, config
@@ -112,25 +117,24 @@ class Replay:
 
     async def run(self) -> None:
         """Carry it out; `status` tells how it stands, before, meanwhile and afterwards."""
-        if self.over.is_set():
-            return
-        self._ledger.begin()
         error: ReplayError | None = self._stopped_for
         try:
-            async with open_transport(
-                self._endpoint, self._clock, self._config.protocol
-            ) as transport:
-                with precise(self._clock, self._config.precision) as clock, self._all:
-                    await self._send_all(transport, clock)
-            error = None
+            if not self._dispatching.cancel_called:
+                self._ledger.begin()
+                await self._carry_out()
+                error = None
         finally:
-            self._close(self._cause or error)
+            with anyio.CancelScope(shield=True):
+                await self._close(self._cause or error)
+
+    async def _carry_out(self) -> None:
+        async with open_transport(self._endpoint, self._clock, self._config.protocol) as transport:
+            with precise(self._clock, self._config.precision) as clock, self._all:
+                await self._send_all(transport, clock)
 
     def stop(self, cause: ReplayError | None = None) -> None:
         """Send nothing more, and try nothing again; what is on its way may still be answered."""
         self._stopped_for = cause or self._stopped_for
-        if self.status.status == "pending":
-            self._close(self._stopped_for)
         self._dispatching.cancel()
         self._deliveries.stop()
 
@@ -261,9 +265,36 @@ class Replay:
         self._cause = self._cause or error
         return self._cause
 
-    def _close(self, error: ReplayError | None) -> None:
+    async def _close(self, error: ReplayError | None) -> None:
+        """Say how it ended; only once nothing of it is open any more, and all is kept."""
         if self._record is not None:
-            self._record.close()
+            await anyio.to_thread.run_sync(self._record.close)
         at = moment(self._clock.time_ns())
-        self._ledger.close(at, error, error or self._left_for)
+        certified = self._certificate(at, error)
+        problem = None
+        if self._config.store_certificate:
+            problem = await keep_certificate(self._storage, certified)
+        self._ledger.close(
+            at,
+            error,
+            error or self._left_for,
+            orphans=self._dispatcher.cut_traces.counts,
+            certificate=certified,
+            certificate_error=problem,
+        )
         self.over.set()
+
+    def _certificate(self, at: datetime, error: ReplayError | None) -> FidelityCertificate:
+        status = self.status
+        return certificate(
+            self._fidelity,
+            replay_id=self.replay_id,
+            session_ids=self._config.session_ids,
+            target=self._config.target_endpoint,
+            speed=self._config.speed_multiplier,
+            planned_requests=status.total_records,
+            status="completed" if error is None else "failed",
+            started_at=status.started_at or at,
+            completed_at=at,
+            error="" if error is None else error.message,
+        )

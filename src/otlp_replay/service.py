@@ -26,6 +26,12 @@ from otlp_replay.errors import (
     as_replay_error,
 )
 from otlp_replay.events import Observer
+from otlp_replay.fidelity import (
+    CertificateNotFound,
+    FidelityCertificate,
+    ReadCertificateError,
+    load_certificate,
+)
 from otlp_replay.naming import new_replay_id
 from otlp_replay.opening import open_course, open_index
 from otlp_replay.pacing import Speed
@@ -76,6 +82,19 @@ class OtlpReplayService(Protocol):
 
         Fails with:
             ReplayNotFound: this service has no such replay.
+        """
+        ...
+
+    async def get_certificate(
+        self, replay_id: str
+    ) -> Outcome[FidelityCertificate, ReplayError | ReadCertificateError]:
+        """Return how close a replay came to its plan, once it has ended.
+
+        Fails with:
+            ReplayNotFound: this service has no such replay.
+            CertificateNotFound: it has not ended; or 16 others have since, and it was not stored.
+            CertificateCorrupted: it was stored, and cannot be read.
+            StorageError: the store did not answer well.
         """
         ...
 
@@ -225,6 +244,18 @@ class _ReplayService:
     async def get_replay_status(self, replay_id: str) -> Outcome[ReplayStatus, ReplayError]:
         status = self._shelf.status(replay_id)
         return Failure(ReplayNotFound(replay_id)) if status is None else Success(status)
+
+    async def get_certificate(
+        self, replay_id: str
+    ) -> Outcome[FidelityCertificate, ReplayError | ReadCertificateError]:
+        status = self._shelf.status(replay_id)
+        if status is None:
+            return Failure(ReplayNotFound(replay_id))
+        if status.certificate is not None:
+            return Success(status.certificate)
+        if not status.is_over:
+            return Failure(CertificateNotFound(status.session_id, status.replay_id))
+        return await load_certificate(self._storage, status.session_id, status.replay_id)
 
     async def watch(self, replay_id: str) -> AsyncIterator[ReplayStatus]:
         replay = self._shelf.running(replay_id)

@@ -1,18 +1,23 @@
 """Which replays there are, and how those ended that are over."""
 
 from collections import OrderedDict
+from itertools import islice
 from typing import Final
+
+import attrs
 
 from otlp_replay.replay import Replay
 from otlp_replay.status import ReplayStatus
 
 _MOST_ENDED: Final = 256
+_MOST_CERTIFICATES: Final = 16
 
 
 class Shelf:
     """Keeps replays by their ids, and by those of their sessions: the latest of each.
 
-    Of one that has ended its status is kept, until 256 others have ended after it.
+    Of one that has ended its status is kept, until 256 others have ended after it, and the
+    certificate in it until 16 have.
     """
 
     def __init__(self) -> None:
@@ -32,6 +37,8 @@ class Shelf:
         """Keep of one that has ended how it did."""
         del self._running[replay.replay_id]
         self._ended[replay.replay_id] = replay.status
+        for other in islice(reversed(self._ended), _MOST_CERTIFICATES, _MOST_CERTIFICATES + 1):
+            self._ended[other] = attrs.evolve(self._ended[other], certificate=None)
         while len(self._ended) > _MOST_ENDED:
             oldest, status = self._ended.popitem(last=False)
             if self._latest.get(status.session_id) == oldest:

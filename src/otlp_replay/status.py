@@ -8,6 +8,8 @@ import attrs
 
 from otlp_capture.sending import DeliveryOutcome
 from otlp_replay.errors import ReplayError
+from otlp_replay.fidelity import CertificateNotKept, FidelityCertificate
+from otlp_replay.selection import OrphanCounts, OrphansUncounted
 
 ReplayState: TypeAlias = Literal["pending", "running", "completed", "failed"]
 
@@ -69,6 +71,12 @@ class ReplayStatus:
             are sent by their arrival.
         not_sent_reasons: the names of the errors that kept requests from being sent, and of how
             many each did.
+        orphans: how many spans of one loop, without copies, are sent without their parents; told
+            when it is over. None: where nothing is chosen that could cut a trace.
+        certificate: how close it came to its plan; None: it is not over, or others have ended
+            since (`OtlpReplayService.get_certificate` has it still).
+        certificate_error: why the certificate does not lie beside the session; None: it does, or
+            it was not to.
     """
 
     replay_id: str
@@ -85,6 +93,9 @@ class ReplayStatus:
     is_paused: bool = False
     out_of_order: int = 0
     not_sent_reasons: Mapping[str, int] = attrs.field(factory=dict[str, int])
+    orphans: OrphanCounts | OrphansUncounted | None = None
+    certificate: FidelityCertificate | None = attrs.field(default=None, repr=False)
+    certificate_error: CertificateNotKept | None = None
 
     @property
     def processed_records(self) -> int:
@@ -120,8 +131,20 @@ class ReplayStatus:
             "isPaused": self.is_paused,
             "outOfOrder": self.out_of_order,
             "notSentReasons": dict(self.not_sent_reasons),
+            "orphans": _orphans(self.orphans),
+            "certificateError": self.certificate_error.message if self.certificate_error else None,
         }
         return {name: value for name, value in document.items() if value is not None}
+
+
+def _orphans(orphans: OrphanCounts | OrphansUncounted | None) -> dict[str, Any] | None:
+    match orphans:
+        case None:
+            return None
+        case OrphanCounts(left_out, unseen):
+            return {"leftOut": left_out, "unseen": unseen}
+        case OrphansUncounted():
+            return {"notCounted": orphans.message}
 
 
 def _iso(moment: datetime | None) -> str | None:

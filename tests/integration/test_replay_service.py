@@ -90,6 +90,7 @@ class TestDelivery:
             current_file=status.current_file,
             delivery=DeliveryCounts(delivered=60),
             delivery_records=DeliveryCounts(delivered=60),
+            certificate=status.certificate,
         )
 
     async def test_only_the_chosen_signals_are_sent(self, memory: S3Storage) -> None:

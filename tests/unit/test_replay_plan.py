@@ -47,6 +47,7 @@ from otlp_replay.plan.concerns import (
 )
 from otlp_replay.plan.course import Course
 from otlp_replay.plan.lineage import Batches, lineage_of
+from otlp_replay.selection import NothingSelected as NothingToReplay
 from tests.clocks import VirtualClock
 from tests.replays import SESSION, damage_last_segment, numbered
 from tests.sessions import SECOND, START, Recorded, write_session
@@ -203,13 +204,23 @@ class TestPlan:
         assert times(planned) == [0, 1, 2, 3]
 
     async def test_arrivals_behind_the_recorders_count_are_counted(self, memory: S3Storage) -> None:
-        planned = await plan(memory, at(5, 1, 9, 8))
+        planned = await plan(memory, at(0, 5, 1, 9, 8))
 
         assert planned.out_of_order == 2
-        assert times(planned) == [0, 4, 7, 8]
+        assert times(planned) == [0, 1, 5, 8, 9]
 
-    async def test_a_service_that_no_segment_has_leaves_nothing(self, memory: S3Storage) -> None:
-        planned = await plan(memory, at(0, 1), filter_services=("cart*",))
+    async def test_a_service_that_no_segment_has_is_refused_as_a_replay_of_it(
+        self, memory: S3Storage
+    ) -> None:
+        await write_session(memory, SESSION, at(0, 1))
+        config = ReplayConfig(session_id=SESSION, filter_services=("cart*",))
+
+        assert await plan_replay(memory, VirtualClock(NOW), config) == Failure(
+            NothingToReplay("no service is named like cart*", "there are none with a name")
+        )
+
+    async def test_of_an_empty_session_nothing_is_sent(self, memory: S3Storage) -> None:
+        planned = await plan(memory, [])
 
         assert planned.total == Amount()
         assert planned.planned == Timeline(0, curve=Curve(0, ()))

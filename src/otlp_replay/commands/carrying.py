@@ -12,13 +12,11 @@ from otlp_replay.commands.desk import Desk
 from otlp_replay.config import ReplayConfig
 from otlp_replay.events import Observer
 from otlp_replay.fidelity import (
-    Fidelity,
     FidelityCertificate,
     Gate,
     GateMiss,
-    certificate,
+    keep_certificate,
     misses,
-    store_certificate,
     write_report,
 )
 from otlp_replay.observed import ObservedReplays
@@ -84,8 +82,7 @@ async def carry_out(
     observers: Sequence[Observer],
 ) -> Outcome[Carried, Any]:
     """Replay to the end, and judge how it went; *show* is told how it stands meanwhile."""
-    fidelity = Fidelity()
-    replays = ObservedReplays(desk.replays, (fidelity, *observers))
+    replays = ObservedReplays(desk.replays, observers)
     comparison: Comparison | None = None
     if asked.verify_into is None:
         sent = await _sent(replays, asked.config, show)
@@ -94,14 +91,22 @@ async def carry_out(
         status = sent.unwrap()
     else:
         verified = await replay_and_verify(
-            desk.storage, desk.capture, replays, asked.config, asked.verify_into, watch=show
+            desk.storage,
+            desk.capture,
+            replays,
+            attrs.evolve(asked.config, store_certificate=False),
+            asked.verify_into,
+            watch=show,
         )
         if isinstance(verified, Failure):
             return verified
         status, comparison = verified.unwrap().status, verified.unwrap().comparison
-    certified = _certificate(fidelity, asked, status)
+    certificate = await replays.get_certificate(status.replay_id)
+    if isinstance(certificate, Failure):
+        return certificate
+    certified = _named(certificate.unwrap(), asked.verify_into)
     missed = misses(asked.gate, certified)
-    problems = await _keep(desk, asked, certified, missed)
+    problems = await _keep(desk, asked, status, certified, missed)
     return Success(
         Carried(
             status=status,
@@ -126,30 +131,22 @@ async def _sent(
     return Success(status)
 
 
-def _certificate(fidelity: Fidelity, asked: Asked, status: ReplayStatus) -> FidelityCertificate:
-    config = asked.config
-    into = asked.verify_into
-    return certificate(
-        fidelity,
-        replay_id=status.replay_id,
-        session_ids=config.session_ids,
-        target=config.target_endpoint if into is None else f"session {into}",
-        speed=config.speed_multiplier,
-        planned_requests=status.total_records,
-        status=status.status,
-        started_at=status.started_at,
-        completed_at=status.completed_at,
-        error=status.error.message if status.error else "",
-    )
+def _named(certified: FidelityCertificate, into: str | None) -> FidelityCertificate:
+    """Name the session that was recorded into for the server that stood before it."""
+    return certified if into is None else attrs.evolve(certified, target=f"session {into}")
 
 
 async def _keep(
-    desk: Desk, asked: Asked, certified: FidelityCertificate, missed: tuple[GateMiss, ...]
+    desk: Desk,
+    asked: Asked,
+    status: ReplayStatus,
+    certified: FidelityCertificate,
+    missed: tuple[GateMiss, ...],
 ) -> tuple[Any, ...]:
-    problems = list[Any]()
-    stored = await store_certificate(desk.storage, certified)
-    if isinstance(stored, Failure):
-        problems.append(stored.failure())
+    problem: Any = status.certificate_error
+    if asked.verify_into is not None and asked.config.store_certificate:
+        problem = await keep_certificate(desk.storage, certified)
+    problems = [] if problem is None else [problem]
     if asked.report is not None:
         written = await anyio.to_thread.run_sync(write_report, asked.report, certified, missed)
         if isinstance(written, Failure):

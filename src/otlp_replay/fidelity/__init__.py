@@ -18,6 +18,8 @@ from otlp_replay.fidelity.gate import check_gate as check_gate
 from otlp_replay.fidelity.gate import misses as misses
 from otlp_replay.fidelity.histogram import Distribution as Distribution
 from otlp_replay.fidelity.histogram import Histogram as Histogram
+from otlp_replay.fidelity.keeping import CertificateNotKept as CertificateNotKept
+from otlp_replay.fidelity.keeping import keep_certificate as keep_certificate
 from otlp_replay.fidelity.observing import Fidelity as Fidelity
 from otlp_replay.fidelity.report import ReportError as ReportError
 from otlp_replay.fidelity.report import ReportUnavailable as ReportUnavailable
@@ -31,6 +33,7 @@ from otlp_replay.fidelity.rows import Timing as Timing
 from otlp_replay.fidelity.series import Stretch as Stretch
 from otlp_replay.fidelity.storing import CertificateNotFound as CertificateNotFound
 from otlp_replay.fidelity.storing import InvalidReplayId as InvalidReplayId
+from otlp_replay.fidelity.storing import ReadCertificateError as ReadCertificateError
 from otlp_replay.fidelity.storing import StoredCertificate as StoredCertificate
 from otlp_replay.fidelity.storing import list_certificates as list_certificates
 from otlp_replay.fidelity.storing import load_certificate as load_certificate
@@ -40,6 +43,7 @@ from otlp_replay.fidelity.summary import summary_lines as summary_lines
 __all__ = [
     "CertificateCorrupted",
     "CertificateNotFound",
+    "CertificateNotKept",
     "CountMissed",
     "DeliveryRow",
     "Distance",
@@ -52,6 +56,7 @@ __all__ = [
     "InvalidReplayId",
     "NothingMeasured",
     "Rates",
+    "ReadCertificateError",
     "ReportError",
     "ReportUnavailable",
     "ReportUnwritable",
@@ -65,6 +70,7 @@ __all__ = [
     "decode_certificate",
     "duration_text",
     "encode_certificate",
+    "keep_certificate",
     "list_certificates",
     "load_certificate",
     "misses",

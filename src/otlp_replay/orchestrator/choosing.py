@@ -20,7 +20,6 @@ SESSION_TYPES: Final[tuple[SessionType, ...]] = get_args(SessionType)
 TYPE_LABEL: Final = "type"
 """The label that says what a session is."""
 
-_BY_LABEL: Final[Mapping[str, SessionType]] = {each: each for each in SESSION_TYPES}
 _PREFIXES: Final[Mapping[str, SessionType]] = {"seed-": "seed", "training-": "training"}
 
 
@@ -98,11 +97,14 @@ def session_type(metadata: CaptureSessionMetadata) -> SessionType:
     ...     s3_prefix="sessions/seed-17", created_by="them"))
     'seed'
     """
-    labelled = _BY_LABEL.get(metadata.labels.get(TYPE_LABEL, ""))
-    if labelled is not None:
-        return labelled
-    prefixes = (p for p in _PREFIXES if metadata.session_id.startswith(p))
-    return next((_PREFIXES[prefix] for prefix in prefixes), "capture")
+    labelled = metadata.labels.get(TYPE_LABEL)
+    for known in SESSION_TYPES:
+        if labelled == known:
+            return known
+    for prefix, known in _PREFIXES.items():
+        if metadata.session_id.startswith(prefix):
+            return known
+    return "capture"
 
 
 def is_replayable(metadata: CaptureSessionMetadata) -> bool:
