@@ -64,6 +64,11 @@ class Deliveries:
         self._patience = Patience(config.max_in_flight)
         self._couriers = set[Courier]()
 
+    def intend(self, event: Event) -> None:
+        """Tell the observers that a request is sent next."""
+        for observer in self._observers:
+            observer.intend(event)
+
     def send(
         self,
         event: Event,
@@ -73,9 +78,10 @@ class Deliveries:
         transport: Transport,
         tasks: TaskGroup,
     ) -> anyio.Event:
-        """Send a request that is in `room`; return what is set once its first attempt has left."""
-        for observer in self._observers:
-            observer.intend(event)
+        """Send a request that is in `room`; return what is set once its first attempt has left.
+
+        It was intended before.
+        """
         departure = Departure(transport, self._clock)
         courier = Courier(departure, self._clock, self._retry, parcel, self._patience.hear)
         self._couriers.add(courier)

@@ -128,6 +128,10 @@ class Dispatcher:
                     is_inside = True
                 if self._steering.was_sought():
                     return None
+                self._deliveries.intend(event)
+                if self._ledger is not None and self._ledger.problem is not None:
+                    # Nobody would know later that it has left.
+                    return self._ledger.problem
                 parcel, is_inside = outcome.unwrap(), False
                 departures.append(
                     self._deliveries.send(event, parcel, planned_ns, size_bytes, transport, tasks)

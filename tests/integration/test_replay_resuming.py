@@ -1,5 +1,6 @@
 """Replays that go on by their ledger where another run ended."""
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -7,8 +8,9 @@ import pytest
 from otlp_capture.result import Failure, or_raise
 from otlp_capture.storage import S3Storage
 from otlp_replay import DeliveryCounts, ReplayConfig
-from otlp_replay.deliveries import LedgerExists, LedgerNotFound, read_ledger
+from otlp_replay.deliveries import LedgerExists, LedgerNotFound, LedgerUnusable, read_ledger
 from tests.clocks import VirtualClock
+from tests.disks import Disk
 from tests.replays import SESSION, assert_closed, numbered, opened_service
 from tests.sessions import arriving, write_session
 from tests.virtual_replays import Noting, Taking, virtual_replay
@@ -75,3 +77,25 @@ async def test_one_that_is_done_sends_nothing_again(ten: S3Storage, tmp_path: Pa
 
     assert transport.parcels == []
     assert (status.status, status.delivery) == ("completed", DeliveryCounts(not_sent=10))
+
+
+@pytest.mark.parametrize("code", [errno.EIO, errno.ENOSPC])
+async def test_a_ledger_that_cannot_be_written_ends_the_replay_before_the_next_request(
+    ten: S3Storage, tmp_path: Path, code: int
+) -> None:
+    ledger, disk = tmp_path / "ledger", Disk(tmp_path)
+    with disk.watched():
+        async with virtual_replay(ten, ledger=ledger) as replay:
+            await replay.until(3.5)
+            disk.faults = {disk.calls: code}
+            status = await replay.run_out()
+    async with virtual_replay(ten, ledger=ledger, resume=True) as again:
+        last = await again.run_out()
+
+    assert disk.failed == [("write", code)]
+    assert isinstance(status.error, LedgerUnusable)
+    assert status.not_sent_reasons == {"LedgerUnusable": 6}
+    assert_closed(status, 10, 10)
+    assert len(replay.transport.parcels) == 4
+    assert numbers(again.noting) == list(range(4, 10))
+    assert last.delivery == DeliveryCounts(delivered=6, not_sent=4)
