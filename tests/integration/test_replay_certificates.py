@@ -3,7 +3,7 @@
 import pytest
 
 from otlp_capture.result import Failure, Success, or_raise
-from otlp_capture.storage import S3ConnectionFailure, S3Storage
+from otlp_capture.storage import S3Storage, StorageFull
 from otlp_replay import ReplayConfig
 from otlp_replay.errors import ReplayNotFound
 from otlp_replay.fidelity import (
@@ -73,7 +73,7 @@ async def test_a_store_that_refuses_is_told_and_fails_no_replay(
     async def refuse(*_: object, **__: object) -> object:
         return Failure(refusal)
 
-    refusal = S3ConnectionFailure("it is full")
+    refusal = StorageFull("the store", "x", "it is full")
     async with virtual_replay(three) as replay:
         await replay.until(0.5)
         monkeypatch.setattr(three, "store_raw_data", refuse)
