@@ -1,8 +1,4 @@
-"""A replay that is cancelled at its k-th await, for every k, leaves nothing behind.
-
-Over HTTP that is looked at in tasks, threads, files and sockets; over gRPC in all but sockets, for
-gRPC closes a connection whose calls were cancelled by itself, and later than the channel.
-"""
+"""A replay that is cancelled at its k-th await, for every k, leaves nothing behind, over HTTP."""
 
 import asyncio
 import gc
@@ -24,7 +20,6 @@ from otlp_replay import ReplayStatus
 from otlp_replay.deliveries import read_ledger
 from tests.clocks import HANGS_AFTER_S
 from tests.replays import SESSION, assert_closed, at_once, interleaved, opened_service, over
-from tests.servers.grpc_target import open_grpc_target
 from tests.servers.target import open_target
 from tests.sessions import arriving, write_session
 
@@ -138,10 +133,6 @@ def http() -> AbstractAsyncContextManager[Any]:
     return open_target()
 
 
-def grpc() -> AbstractAsyncContextManager[Any]:
-    return open_grpc_target()
-
-
 async def cancelled_at_each(
     storage: S3Storage, folder: Path, opened: Callable[[], Any], requests: int, **settings: Any
 ) -> int:
@@ -162,9 +153,7 @@ async def cancelled_at_each(
                 awaits, status = await cancelled_at(storage, k, ledger=ledger, **settings)
                 is_there = awaits.left <= 0
                 assert [task for task in awaits.tasks if not task.done()] == [], k
-                remains = await left(before) if opened is http else held() - before
-                # Of gRPC, connections of calls that were cancelled are closed later; see above.
-                assert {each for each in remains if opened is http or "socket" not in each} == set()
+                assert await left(before) == set(), k
                 if status is None:
                     continue
                 assert_closed(status, planned, planned)
@@ -185,7 +174,7 @@ async def left(before: set[str]) -> set[str]:
     return held() - before
 
 
-@pytest.mark.parametrize(("opened", "protocol"), [(http, "http/protobuf"), (grpc, "grpc")])
+@pytest.mark.parametrize(("opened", "protocol"), [(http, "http/protobuf")])
 async def test_cancelled_at_any_await_it_leaves_nothing_behind(
     memory: S3Storage, tmp_path: Path, opened: Callable[[], Any], protocol: str
 ) -> None:
@@ -195,7 +184,7 @@ async def test_cancelled_at_any_await_it_leaves_nothing_behind(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("opened", "protocol"), [(http, "http/protobuf"), (grpc, "grpc")])
+@pytest.mark.parametrize(("opened", "protocol"), [(http, "http/protobuf")])
 async def test_nor_does_a_longer_one_of_many_copies(
     memory: S3Storage, tmp_path: Path, opened: Callable[[], Any], protocol: str
 ) -> None:
