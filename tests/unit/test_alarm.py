@@ -50,6 +50,22 @@ async def test_a_sleeper_can_be_called_off_and_others_sleep_on(precision: Precis
     assert woken_ns >= late_ns
 
 
+@both
+async def test_who_sleeps_for_thousands_of_years_keeps_no_other_from_waking(
+    precision: Precision,
+) -> None:
+    with anyio.fail_after(HANGS_AFTER_S), precise(SYSTEM_CLOCK, precision) as clock:
+        async with anyio.create_task_group() as tasks:
+            years_ns = 100_000 * 366 * 86_400_000 * MS
+            tasks.start_soon(clock.sleep_until, clock.monotonic_ns() + years_ns)
+            due_ns = clock.monotonic_ns() + 20 * MS
+            await woken_at(SYSTEM_CLOCK, due_ns - 10 * MS)
+            woken_ns = await woken_at(clock, due_ns)
+            tasks.cancel_scope.cancel()
+
+    assert woken_ns >= due_ns
+
+
 async def test_what_is_due_gives_others_a_turn() -> None:
     turns: list[int] = []
     with precise(SYSTEM_CLOCK, "normal") as clock:

@@ -102,10 +102,15 @@ class AlarmClock:
                 next_ns = self._next_ns
                 left_ns = None if next_ns is None else next_ns - time.monotonic_ns()
                 if left_ns is None or left_ns > 0:
-                    self._changed.wait(None if left_ns is None else left_ns / 1e9)
+                    self._changed.wait(None if left_ns is None else _wait_s(left_ns))
                 else:
                     self._next_ns = None
                     self._loop.call_soon_threadsafe(self._ring)
+
+
+def _wait_s(left_ns: int) -> float:
+    """Return how long to wait at once: a thread can wait for no more than some hundred years."""
+    return min(left_ns / 1e9, threading.TIMEOUT_MAX)
 
 
 @contextmanager
