@@ -16,7 +16,7 @@ from otlp_replay.config import ENCODINGS, ReplayConfig
 from otlp_replay.cut_traces import CutTraces
 from otlp_replay.deliveries import DeliveryLedger, LedgerUnusable
 from otlp_replay.delivering import Deliveries
-from otlp_replay.errors import SettledBefore, TargetTooSlow, TooLate
+from otlp_replay.errors import DeliveredBefore, SettledBefore, TargetTooSlow, TooLate
 from otlp_replay.events import Event, Stamps
 from otlp_replay.pacing import Lateness, Meter
 from otlp_replay.parcels import INLINE_BYTES, NotWritten, Press, press
@@ -115,8 +115,9 @@ class Dispatcher:
                 return None
             for copy, outcome in enumerate(written):
                 event = _copy(draft.event, copy)
-                if not self._is_wanted(event.number):
-                    self._deliveries.leave_out(event, SettledBefore(), Stamps(planned_ns))
+                before = self._dealt_with(event.number)
+                if before is not None:
+                    self._deliveries.leave_out(event, before, Stamps(planned_ns))
                     self.copies_done += 1
                     continue
                 if isinstance(outcome, Failure):
@@ -147,14 +148,15 @@ class Dispatcher:
 
     def _narrowed(self, event: Event, stored: StoredRequest) -> Draft:
         numbers = range(event.number, event.number + self._config.copies)
-        if any(map(self._is_wanted, numbers)):
+        before = [self._dealt_with(number) for number in numbers]
+        if not all(before):
             draft = self._chosen(event, stored)
             self.cut_traces.note(event, stored.request, draft.request)
             return draft
         if self.cut_traces.is_counting(event):
             # An earlier run has sent it: its spans have arrived, and others may be their children.
             self.cut_traces.note(event, stored.request, self._chosen(event, stored).request)
-        return Draft(event, stored.request, stored.frame.record_count, SettledBefore())
+        return Draft(event, stored.request, stored.frame.record_count, before[0])
 
     def _chosen(self, event: Event, stored: StoredRequest) -> Draft:
         if not self._selection.narrows:
@@ -204,13 +206,18 @@ class Dispatcher:
             case "fail":
                 return TargetTooSlow(self._config.target_endpoint, late_s, most_s)
 
-    def _is_wanted(self, number: int) -> bool:
-        """Whether no earlier run has dealt with a request."""
-        return self._ledger is None or self._ledger.prior.should_send(number)
+    def _dealt_with(self, number: int) -> DeliveredBefore | SettledBefore | None:
+        """Say how an earlier run has dealt with a request; None: it is to be sent."""
+        if self._ledger is None or self._ledger.prior.should_send(number):
+            return None
+        is_delivered = self._ledger.prior.outcome(number) == "delivered"
+        return DeliveredBefore() if is_delivered else SettledBefore()
 
     def _leave_out(self, event: Event, cause: Fault, planned_ns: int) -> None:
         for copy in range(self._config.copies):
-            self._deliveries.leave_out(_copy(event, copy), cause, Stamps(planned_ns))
+            left = _copy(event, copy)
+            before = self._dealt_with(left.number)
+            self._deliveries.leave_out(left, before or cause, Stamps(planned_ns))
         self.go_to(self.place + 1)
 
     async def _write(self, draft: Draft, shift_ns: int) -> list[Outcome[Parcel, NotWritten]]:

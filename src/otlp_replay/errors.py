@@ -175,15 +175,27 @@ class Skipped:
 
 
 @attrs.frozen
-class SettledBefore:
-    """A request is not sent because an earlier run of the replay has dealt with it."""
+class DeliveredBefore:
+    """A request is not sent because an earlier run of the replay has delivered it."""
 
     retryable: ClassVar[bool] = False
 
     @property
     def message(self) -> str:
         """What happened."""
-        return "an earlier run has dealt with it, by the ledger"
+        return "an earlier run has delivered it, by the ledger"
+
+
+@attrs.frozen
+class SettledBefore:
+    """A request is not sent because the target has a part of it, or all, by an earlier run."""
+
+    retryable: ClassVar[bool] = False
+
+    @property
+    def message(self) -> str:
+        """What happened."""
+        return "an earlier run has delivered a part of it, or may have delivered it, by the ledger"
 
 
 @attrs.frozen

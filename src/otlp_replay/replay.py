@@ -19,6 +19,7 @@ from otlp_replay.deliveries import DeliveryLedger
 from otlp_replay.delivering import Deliveries
 from otlp_replay.dispatching import Dispatcher
 from otlp_replay.errors import (
+    DeliveredBefore,
     DurationReached,
     ReplayError,
     ReplayInterrupted,
@@ -224,7 +225,8 @@ class Replay:
                 self._break_off(as_replay_error(self._config.session_id, read.failure()))
                 return
             draft = read.unwrap()
-            if not self._steering.has_begun and not isinstance(draft.fault, SettledBefore):
+            is_done = isinstance(draft.fault, DeliveredBefore | SettledBefore)
+            if not self._steering.has_begun and not is_done:
                 self._begin(clock, tasks, draft)
             error = await self._dispatcher.dispatch(draft, transport, tasks)
             if error is not None:

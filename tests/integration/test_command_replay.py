@@ -90,6 +90,18 @@ def test_it_ends_with_one_object_and_a_certificate_beside_the_session(
     assert "6 planned: 6 delivered" in shown.stdout
 
 
+def test_a_replay_that_goes_on_until_all_is_delivered_ends_well(
+    shell: Shell, target: str, tmp_path: Path
+) -> None:
+    kept = ("--to", target, "--json", "--ledger", str(tmp_path / "ledger"))
+    first = shell.run("replay", "here", *kept, "--speed", "0.01", "--max-duration", "1ms")
+    second = shell.run("replay", "here", *kept, "--speed", "max", "--resume")
+    third = shell.run("replay", "here", *kept, "--speed", "max", "--resume")
+
+    assert (first.code, second.code, third.code) == (1, 0, 0)
+    assert third.result["status"]["notSentReasons"] == {"DeliveredBefore": 3}
+
+
 def test_a_session_is_chosen_and_named(shell: Shell, target: str) -> None:
     run = shell.run("replay", "auto", "--type", "seed", "--to", target, "--speed", "max")
     none = shell.run("replay", "auto", "--type", "training", "--to", target, "--json")

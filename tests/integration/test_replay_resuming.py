@@ -1,13 +1,15 @@
 """Replays that go on by their ledger where another run ended."""
 
 import errno
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from otlp_capture.result import Failure, or_raise
+from otlp_capture.sending import Answer, NoAnswer, Parcel
 from otlp_capture.storage import S3Storage
-from otlp_replay import DeliveryCounts, ReplayConfig
+from otlp_replay import DeliveryCounts, ReplayConfig, RetryPolicy
 from otlp_replay.deliveries import LedgerExists, LedgerNotFound, LedgerUnusable, read_ledger
 from tests.clocks import VirtualClock
 from tests.disks import Disk
@@ -23,6 +25,14 @@ async def ten(memory: S3Storage) -> S3Storage:
     """A store with a session of ten requests, a second apart."""
     await write_session(memory, SESSION, arriving(numbered(10)))
     return memory
+
+
+class Silent(Taking):
+    """A transport whose target takes two requests, and then says nothing of a third."""
+
+    async def attempt(self, parcel: Parcel, depart: Callable[[], None]) -> Answer:
+        taken = await super().attempt(parcel, depart)
+        return taken if len(self.parcels) < 3 else NoAnswer("silence", may_have_arrived=True)
 
 
 def numbers(noting: Noting) -> list[int]:
@@ -45,7 +55,7 @@ async def test_what_was_not_delivered_is_sent_and_the_line_begins_there(
     assert again.clock.monotonic_ns() == 5_000_000_000
     assert first.replay_id == last.replay_id
     assert_closed(last, 10 * copies, 10 * copies)
-    assert last.not_sent_reasons == {"SettledBefore": 4 * copies}
+    assert last.not_sent_reasons == {"DeliveredBefore": 4 * copies}
     prior = or_raise(read_ledger(ledger))
     assert prior.count("delivered") == 10 * copies
 
@@ -77,6 +87,7 @@ async def test_one_that_is_done_sends_nothing_again(ten: S3Storage, tmp_path: Pa
 
     assert transport.parcels == []
     assert (status.status, status.delivery) == ("completed", DeliveryCounts(not_sent=10))
+    assert status.not_sent_reasons == {"DeliveredBefore": 10}
 
 
 @pytest.mark.parametrize("code", [errno.EIO, errno.ENOSPC])
@@ -99,3 +110,17 @@ async def test_a_ledger_that_cannot_be_written_ends_the_replay_before_the_next_r
     assert len(replay.transport.parcels) == 4
     assert numbers(again.noting) == list(range(4, 10))
     assert last.delivery == DeliveryCounts(delivered=6, not_sent=4)
+
+
+async def test_what_may_have_arrived_is_told_from_what_has(ten: S3Storage, tmp_path: Path) -> None:
+    ledger = tmp_path / "ledger"
+    async with virtual_replay(
+        ten, Silent(), ledger=ledger, retry=RetryPolicy(max_attempts=1)
+    ) as replay:
+        await replay.until(2.5)
+        or_raise(await replay.service.cancel(SESSION))
+    async with virtual_replay(ten, ledger=ledger, resume=True) as again:
+        status = await again.run_out()
+
+    assert status.delivery == DeliveryCounts(delivered=7, not_sent=3)
+    assert status.not_sent_reasons == {"DeliveredBefore": 2, "SettledBefore": 1}

@@ -101,6 +101,9 @@ from otlp_replay.orchestrator import SessionFilter
 from otlp_replay.plan import plan_replay
 from otlp_replay.status import ReplayStatus
 
+_NOT_WANTED: Final = ("FilteredOut", "DeliveredBefore")
+"""The reasons for which a request is not sent, and nothing is missing."""
+
 _DEFAULT_TARGET: Final = "http://127.0.0.1:4318"
 
 
@@ -342,6 +345,6 @@ def _code(carried: Carried) -> int:
 
 
 def _is_delivered(status: ReplayStatus) -> bool:
-    """Whether all that was to be sent was taken; what a filter left out was not to be."""
-    left_out = status.not_sent_reasons.get("FilteredOut", 0)
+    """Whether all that was to be sent was taken, now or by an earlier run of the same replay."""
+    left_out = sum(status.not_sent_reasons.get(reason, 0) for reason in _NOT_WANTED)
     return status.delivery.delivered + left_out == status.total_records
