@@ -68,7 +68,7 @@ class OtlpReplayService(Protocol):
             TargetNotAllowed: the target is neither loopback nor on the allow-list.
             SessionNotFound: there is no such session.
             NothingSelected: nothing that it holds is to be sent.
-            ReplayAlreadyExists: its replay_id is taken.
+            ReplayAlreadyExists: its replay_id is taken, or the replay of its ledger runs here.
             LedgerError: its ledger cannot be begun, or gone on with.
             DataCorrupted, DecompressionFailure: it is damaged.
             StorageFailure: the store did not answer well.
@@ -201,7 +201,7 @@ OtlpReplayServiceTag: Final = Tag[OtlpReplayService]("otlp_replay.OtlpReplayServ
 class _ReplayService:
     def __init__(self, storage: S3Storage, clock: Clock, tasks: TaskGroup) -> None:
         self._storage, self._clock, self._tasks = storage, clock, tasks
-        self._shelf = Shelf()
+        self._shelf, self._beginning = Shelf(), set[str]()
 
     async def start_replay(
         self, config: ReplayConfig, *, observers: Sequence[Observer] = ()
@@ -217,15 +217,22 @@ class _ReplayService:
             return opened
         course, selection = opened.unwrap().course, opened.unwrap().selection
         replay_id = config.replay_id or new_replay_id(self._clock.time_ns())
-        if replay_id in self._shelf and not config.resume:
+        is_taken = replay_id in self._shelf or replay_id in self._beginning
+        if is_taken and not config.resume:
             return Failure(ReplayAlreadyExists(replay_id))
-        kept = await _open_ledger(config, replay_id, course.request_count)
+        self._beginning.add(replay_id)
+        try:
+            kept = await _open_ledger(config, replay_id, course.request_count)
+        finally:
+            self._beginning.discard(replay_id)
         if isinstance(kept, Failure):
             return kept
         ledger = kept.unwrap()
         replay_id = ledger.replay_id if ledger else replay_id
-        if replay_id in self._shelf:
-            self._shelf.forget(replay_id)
+        if ledger is not None and self._shelf.is_running(replay_id):
+            ledger.close()
+            return Failure(ReplayAlreadyExists(replay_id))
+        self._shelf.forget(replay_id)
         replay = Replay(
             self._storage,
             self._clock,

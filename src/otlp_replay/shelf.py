@@ -48,6 +48,10 @@ class Shelf:
         """Let go of one that has ended and is gone on with."""
         self._ended.pop(replay_id, None)
 
+    def is_running(self, replay_id: str) -> bool:
+        """Whether the replay of that id has not ended."""
+        return replay_id in self._running
+
     def running(self, name: str) -> Replay | None:
         """Return the replay of that id, or the latest of that session, if it runs."""
         return self._running.get(name) or self._running.get(self._latest.get(name, ""))

@@ -4,13 +4,15 @@ import errno
 from collections.abc import Callable
 from pathlib import Path
 
+import anyio
 import pytest
 
-from otlp_capture.result import Failure, or_raise
+from otlp_capture.result import Failure, Outcome, Success, or_raise
 from otlp_capture.sending import Answer, NoAnswer, Parcel
 from otlp_capture.storage import S3Storage
-from otlp_replay import DeliveryCounts, ReplayConfig, RetryPolicy
+from otlp_replay import DeliveryCounts, ReplayConfig, ReplayStatus, RetryPolicy
 from otlp_replay.deliveries import LedgerExists, LedgerNotFound, LedgerUnusable, read_ledger
+from otlp_replay.errors import ReplayAlreadyExists, ReplayError
 from tests.clocks import VirtualClock
 from tests.disks import Disk
 from tests.replays import SESSION, assert_closed, numbered, opened_service
@@ -75,6 +77,38 @@ async def test_a_ledger_is_begun_once_and_gone_on_with_where_it_is(
 
     assert again == Failure(LedgerExists(str(ledger), status.replay_id))
     assert missing == Failure(LedgerNotFound(str(tmp_path / "missing")))
+
+
+async def test_two_that_begin_at_once_by_one_name_are_one(ten: S3Storage, tmp_path: Path) -> None:
+    answers: list[Outcome[ReplayStatus, ReplayError]] = []
+
+    async def start(ledger: str) -> None:
+        config = ReplayConfig(session_id=SESSION, replay_id="twin", ledger=tmp_path / ledger)
+        answers.append(await service.start_replay(config))
+
+    async with opened_service(ten, VirtualClock()) as service:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(start, "one")
+            tasks.start_soon(start, "other")
+        await service.cancel("twin")
+
+    assert sorted(type(answer).__name__ for answer in answers) == ["Failure", "Success"]
+    assert Failure(ReplayAlreadyExists("twin")) in answers
+
+
+async def test_one_that_runs_is_not_gone_on_with(ten: S3Storage, tmp_path: Path) -> None:
+    ledger = tmp_path / "ledger"
+    async with virtual_replay(ten, ledger=ledger, replay_id="twin") as replay:
+        await replay.run_out()
+    again = ReplayConfig(session_id=SESSION, ledger=ledger, resume=True)
+    async with virtual_replay(ten, replay_id="twin") as running:
+        refused = await running.service.start_replay(again)
+        status = await running.run_out()
+        resumed = await running.service.start_replay(again)
+
+    assert refused == Failure(ReplayAlreadyExists("twin"))
+    assert status.delivery == DeliveryCounts(delivered=10)
+    assert isinstance(resumed, Success)
 
 
 async def test_one_that_is_done_sends_nothing_again(ten: S3Storage, tmp_path: Path) -> None:
