@@ -89,10 +89,11 @@ def _each_us(hear: Callable[[Settled], None]) -> float:
 
 
 def events(count: int) -> Iterator[Event]:
-    """Yield events of which nothing but number and signal is asked."""
+    """Yield events of which number, signal and records are asked."""
     segment: Any = SegmentIndex.__new__(SegmentIndex)
     object.__setattr__(segment, "signal", "traces")
     frame: Any = Frame.__new__(Frame)
+    object.__setattr__(frame, "record_count", 10)
     ref = FrameRef(segment, frame)
     return (
         Event(number=number, session_id="none", ref=ref, offset_ns=0) for number in range(count)

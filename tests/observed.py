@@ -13,11 +13,12 @@ from otlp_replay.fidelity import Fidelity, FidelityCertificate, certificate
 STARTED = datetime(2026, 11, 24, 18, 0, 0, 123456, tzinfo=UTC)
 
 
-def event(number: int, signal: Signal = "traces") -> Event:
-    """Return an event; of where it is stored no observer asks for more than the signal."""
+def event(number: int, signal: Signal = "traces", records: int = 1) -> Event:
+    """Return an event; no observer asks for more of where it is stored than these."""
     segment: Any = SegmentIndex.__new__(SegmentIndex)
     object.__setattr__(segment, "signal", signal)
     frame: Any = Frame.__new__(Frame)
+    object.__setattr__(frame, "record_count", records)
     return Event(number=number, session_id="checkout", ref=FrameRef(segment, frame), offset_ns=0)
 
 
@@ -28,9 +29,13 @@ def settled(
     *,
     signal: Signal = "traces",
     outcome: DeliveryOutcome = "delivered",
+    filtered_out: int = 0,
     **facts: Any,
 ) -> Settled:
-    """Return what became of an event that was dispatched so late, and answered after 2 ms."""
+    """Return what became of an event that was dispatched so late, and answered after 2 ms.
+
+    A filter has left *filtered_out* of its records out.
+    """
     stamps = Stamps(planned_ns)
     if late_ns is not None:
         at_ns = planned_ns + late_ns
@@ -41,7 +46,9 @@ def settled(
         "size_bytes": 10,
         "status": "200",
     }
-    return Settled(event=event(number, signal), stamps=stamps, outcome=outcome, **usual | facts)
+    known = usual | facts
+    told = event(number, signal, known["record_count"] + filtered_out)
+    return Settled(event=told, stamps=stamps, outcome=outcome, **known)
 
 
 def observed(told: Iterable[Settled]) -> Fidelity:

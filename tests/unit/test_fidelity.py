@@ -45,6 +45,19 @@ TOLD = [
 ]
 
 
+def test_records_that_a_filter_left_out_of_a_request_are_not_sent() -> None:
+    held = certified(
+        [
+            settled(0, record_count=3, filtered_out=4),
+            settled(1, 0, None, outcome="not_sent", record_count=2, status=""),
+            settled(2, outcome="rejected", rejected_records=1, record_count=2, filtered_out=5),
+        ]
+    )
+
+    assert [held.requests(each) for each in ("delivered", "rejected", "not_sent")] == [1, 1, 1]
+    assert [held.records(each) for each in ("delivered", "rejected", "not_sent")] == [4, 1, 11]
+
+
 class TestGate:
     def test_nothing_is_missed_within_all_limits(self) -> None:
         gate = Gate(

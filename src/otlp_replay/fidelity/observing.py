@@ -13,8 +13,6 @@ _MOST_STATUSES: Final = 64
 OTHER_STATUS: Final = "other"
 """Stands for all statuses beyond the first 64: a target may answer anything."""
 
-_RowKey = tuple[str, str, str]
-
 
 class Fidelity:
     """Keeps how close a replay came to its plan. An `otlp_replay.events.Observer`.
@@ -26,7 +24,7 @@ class Fidelity:
     def __init__(self) -> None:
         self._lateness, self._departure, self._answer = Histogram(), Histogram(), Histogram()
         self._planned, self._achieved, self._series = Gaps(), Gaps(), Series()
-        self._rows = dict[_RowKey, list[int]]()
+        self._rows = dict[tuple[str, str, str], list[int]]()
         self._statuses, self._reasons = set[str](), Counter[str]()
         self._retries = 0
         self._first: tuple[int, int, int] | None = None
@@ -46,14 +44,17 @@ class Fidelity:
         if settled.outcome == "not_sent":
             self._reasons[settled.reason] += 1
         self._retries += max(settled.attempts - 1, 0)
-        key = (settled.event.signal, settled.outcome, self._status(settled.status))
-        row = self._rows.get(key)
-        if row is None:
-            row = self._rows[key] = [0, 0, 0, 0]
+        row = self._row(settled.event.signal, settled.outcome, self._status(settled.status))
         row[0] += 1
         row[1] += settled.record_count
         row[2] += settled.rejected_records
         row[3] += settled.size_bytes
+        narrowed_away = settled.event.ref.frame.record_count - settled.record_count
+        if narrowed_away:
+            self._row(settled.event.signal, "not_sent", "")[1] += narrowed_away
+
+    def _row(self, signal: str, outcome: str, status: str) -> list[int]:
+        return self._rows.setdefault((signal, outcome, status), [0, 0, 0, 0])
 
     def _status(self, status: str) -> str:
         if status in self._statuses:
