@@ -66,7 +66,10 @@ class Pace:
 
 
 class Reasons:
-    """What first stood in the way of a request, for each outcome. An observer."""
+    """What was first told of a request, for each outcome. An observer.
+
+    Of a delivered one that is a doubt, such as of an answer that is not OTLP's.
+    """
 
     def __init__(self) -> None:
         self._first = dict[str, str]()
@@ -81,7 +84,7 @@ class Reasons:
 
     def settle(self, settled: Settled) -> None:
         """Hear what became of an event."""
-        if settled.reason and settled.outcome not in {"delivered", "not_sent"}:
+        if settled.reason and settled.outcome != "not_sent":
             self._first.setdefault(settled.outcome, settled.reason)
 
 

@@ -53,16 +53,16 @@ def _selects_any(selection: Selection, indexes: tuple[SessionIndex, ...]) -> boo
 
 
 def _written(stretch: Stretch) -> str:
-    return f"from {_time(stretch.start)} until before {_time(stretch.end)}"
+    begins = "" if stretch.start is None else f"from {_time(stretch.start)}"
+    ends = "" if stretch.end is None else f"until before {_time(stretch.end)}"
+    return f"{begins} {ends}".strip()
 
 
 def _span(first: int, last: int) -> str:
     return f"{_time(first)} to {_time(last)}"
 
 
-def _time(unix_nano: int | None) -> str:
-    if unix_nano is None:
-        return "whenever"
+def _time(unix_nano: int) -> str:
     seconds, nanoseconds = divmod(unix_nano, _SECOND_NS)
     whole = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
     return f"{whole}.{nanoseconds:09d}Z"
