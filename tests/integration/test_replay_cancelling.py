@@ -144,7 +144,7 @@ async def cancelled_at_each(
         settings["url"] = target.url
         k, is_there = 0, True
         await cancelled_at(storage, 1 << 30, **settings)
-        loop.set_task_factory(counting)
+        loop.set_task_factory(counting)  # type: ignore[arg-type]  # it may take a plain coroutine
         try:
             while is_there:
                 k += 1

@@ -88,7 +88,7 @@ class Openings:
     ) -> Outcome[Recording, CaptureError]:
         """Begin a new session, and record it from now on."""
         session_id = metadata.session_id
-        if self._recordings.is_closed:
+        if self._recordings.has_closed():
             return Failure(SessionEnded(session_id, CLOSED))
         placed = await self._spooling.place(session_id)
         if isinstance(placed, Failure):
@@ -117,7 +117,7 @@ class Openings:
                 readied = await self._ready(place)
                 if isinstance(readied, Failure):
                     return Failure(StorageFailure(session_id, readied.failure()))
-            if self._recordings.is_closed:
+            if self._recordings.has_closed():
                 # It stands in the store, for another process to take up.
                 ending.removes = False
                 return Failure(SessionEnded(session_id, CLOSED))
@@ -132,7 +132,7 @@ class Openings:
         checked = check_session_id(session_id)
         if isinstance(checked, Failure):
             return checked
-        if self._recordings.is_closed:
+        if self._recordings.has_closed():
             return Failure(SessionEnded(session_id, CLOSED))
         placed = await self._spooling.place(session_id)
         if isinstance(placed, Failure):
@@ -218,7 +218,7 @@ class Openings:
             signed = await place.sign()
             if isinstance(signed, Failure):
                 return Failure(StorageFailure(session_id, signed.failure()))
-        if self._recordings.is_closed:
+        if self._recordings.has_closed():
             return Failure(SessionEnded(session_id, CLOSED))
         recording = self._record(claimed.unwrap(), self._settings, place, index)
         self._recordings.enlist(recording)

@@ -20,8 +20,7 @@ class Recordings:
         self._locks = WeakValueDictionary[str, anyio.Lock]()
         self._is_closed = False
 
-    @property
-    def is_closed(self) -> bool:
+    def has_closed(self) -> bool:
         """No recording is to be added any more."""
         return self._is_closed
 

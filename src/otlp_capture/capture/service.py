@@ -245,7 +245,7 @@ class _CaptureService:
 
     def _recover_leftovers(self) -> None:
         """See to what others left in the spool, beside what goes on; not while this closes."""
-        if not self._recordings.is_closed:
+        if not self._recordings.has_closed():
             self._tasks.start_soon(self._leftovers.recover_once)
 
     async def _hold(self, session_id: str) -> Outcome[Recording, CaptureError]:
