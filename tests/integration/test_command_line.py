@@ -426,7 +426,7 @@ class TestSessions:
         assert shown.code == 0
         lines = dict(line.split(None, 1) for line in shown.stdout.splitlines())
         assert lines["description"] == r"[/] [red]\x1b[2J\nnext"
-        assert lines["labels"] == r"[b] \xfc"
+        assert lines["labels"] == r"[b]=\xfc"
         assert lines["other"] == "1.5"
 
     def test_a_reader_that_has_enough_is_no_trouble(self, shell: Shell) -> None:

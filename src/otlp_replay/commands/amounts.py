@@ -8,10 +8,10 @@ from typing import Final, Literal, NoReturn
 
 import typer
 
-from otlp_capture.clock import unix_nano
+from otlp_capture.result import Failure, Success
 from otlp_replay.pacing import Rate
 from otlp_replay.pacing.rate import RateUnit
-from otlp_replay.selection import After, At, Moment, Shard
+from otlp_replay.selection import Moment, Shard, parse_moment
 
 _UNITS_NS: Final[Mapping[str, int]] = {
     "ns": 1,
@@ -99,18 +99,11 @@ def moment_of(text: str | None, option: str) -> Moment | None:
     """
     if text is None:
         return None
-    time = _time(text)
-    if time is not None:
-        return At(unix_nano(time))
-    sign = -1 if text.startswith("-") else 1
-    bare = text.removeprefix("-").removeprefix("+")
-    if not _DURATION.fullmatch(bare.strip().lower()) and bare.strip() != "0":
-        allowed = (
-            "neither a time, such as 2026-01-31T12:00:00Z, nor a duration after the first "
-            "arrival, such as 5m, or before the last, such as -30s"
-        )
-        _refuse(text, option, allowed)
-    return After(sign * duration_ns(bare, option))
+    match parse_moment(text):
+        case Success(moment):
+            return moment
+        case Failure(unclear):
+            raise typer.BadParameter(unclear.message, param_hint=option)
 
 
 def date_of(text: str | None, option: str) -> datetime | None:

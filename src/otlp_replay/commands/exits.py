@@ -4,7 +4,14 @@ from collections.abc import Mapping
 from typing import Final
 
 from otlp_capture.cli.terminal import FINDING, OUT_OF_REACH
-from otlp_replay.errors import DataCorrupted, DecompressionFailure, IngestionFailure
+from otlp_replay.errors import (
+    DataCorrupted,
+    DecompressionFailure,
+    IngestionFailure,
+    ReplayCancelled,
+    ReplayInterrupted,
+    TargetTooSlow,
+)
 from otlp_replay.verify import NoScratchSpace
 
 EXIT_CODES: Final[Mapping[type, int]] = {
@@ -12,6 +19,9 @@ EXIT_CODES: Final[Mapping[type, int]] = {
     DecompressionFailure: FINDING,
     IngestionFailure: OUT_OF_REACH,
     NoScratchSpace: OUT_OF_REACH,
+    ReplayCancelled: FINDING,
+    ReplayInterrupted: FINDING,
+    TargetTooSlow: FINDING,
 }
 """Besides those that the command line knows.
 
