@@ -1,18 +1,10 @@
 """The command `replay` as a user meets it: its options, its ends, its keys, its signals."""
 
-import json
-import os
-import pty
-import signal
-import subprocess
-import termios
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.clocks import HANGS_AFTER_S
-from tests.command_line import COMMAND, Shell, put_session, wait_until
+from tests.command_line import Shell, put_session
 
 NOWHERE = "--to http://127.0.0.1:9"
 
@@ -123,75 +115,3 @@ def test_what_arrives_is_compared_in_one_go(shell: Shell) -> None:
 
     assert run.code == 0
     assert run.result["comparison"]["equal"] is True
-
-
-def test_a_report_is_a_page(shell: Shell, target: str, tmp_path: Path) -> None:
-    page = tmp_path / "report.html"
-    run = shell.run("replay", "here", "--to", target, "--speed", "max", "--report", str(page))
-
-    assert run.code == 0
-    assert "<html" in page.read_text()
-
-
-def test_ctrl_c_ends_it_and_tells_what_was_sent(shell: Shell, target: str) -> None:
-    process = shell.start("replay", "here", "--to", target, "--speed", "0.01", "--json")
-    before = json.loads(shell.run("sessions", "show", "arrived", "--json").stdout)
-    assert before["status"] == "active"
-    wait_until(lambda: is_sending(process))
-
-    process.send_signal(signal.SIGINT)
-    stdout, _ = process.communicate(timeout=HANGS_AFTER_S)
-
-    assert process.returncode == 130
-    ended = json.loads(stdout)
-    assert ended["status"]["status"] == "failed"
-    assert sum(ended["status"]["delivery"].values()) == 3
-
-
-def is_sending(process: subprocess.Popen[str]) -> bool:
-    """Whether a process has a socket, which it opens when it sends."""
-    folder = Path(f"/proc/{process.pid}/fd")
-    return sum("socket" in str(entry.readlink()) for entry in list(folder.iterdir())) > 2
-
-
-class TestKeys:
-    def test_q_ends_it_and_the_terminal_is_as_it_was(self, shell: Shell, target: str) -> None:
-        leader, follower = pty.openpty()
-        before = termios.tcgetattr(follower)
-        process = subprocess.Popen(
-            [COMMAND, "replay", "here", "--to", target, "--speed", "0.01"],
-            cwd=shell.folder,
-            env=shell.environment(TERM="xterm"),
-            stdin=follower,
-            stdout=subprocess.PIPE,
-            stderr=follower,
-            preexec_fn=lambda: take_terminal(follower),  # noqa: PLW1509 - no thread runs here
-        )
-        try:
-            shown = read_until(leader, b"q stops")
-            os.write(leader, b" +-s q")
-            process.communicate(timeout=HANGS_AFTER_S)
-            after = termios.tcgetattr(follower)
-        finally:
-            os.close(leader)
-            os.close(follower)
-
-        assert b"space pauses" in shown
-        assert process.returncode == 1
-        assert after == before
-
-
-def take_terminal(follower: int) -> None:
-    """Be the process that the terminal belongs to."""
-    os.setsid()
-    import fcntl  # noqa: PLC0415 - in the child
-
-    fcntl.ioctl(follower, termios.TIOCSCTTY, 0)
-
-
-def read_until(leader: int, text: bytes) -> bytes:
-    """Read what a terminal shows until *text* was there."""
-    shown = b""
-    while text not in shown:
-        shown += os.read(leader, 4096)
-    return shown

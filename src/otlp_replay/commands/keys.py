@@ -4,7 +4,7 @@ import os
 import sys
 import termios
 import tty
-from collections.abc import AsyncIterator, Callable, Generator
+from collections.abc import AsyncIterator, Generator
 from contextlib import contextmanager
 
 import anyio
@@ -19,27 +19,41 @@ def has_keys(*, as_json: bool) -> bool:
     return is_interactive(as_json=as_json) and _is_in_foreground()
 
 
-@contextmanager
-def single_keys(*, wanted: bool) -> Generator[Callable[[], None]]:
-    """Let the terminal hand over each key when it is pressed, and be as it was afterwards.
+class Keyboard:
+    """A terminal that hands over each key when it is pressed, for as long as that is wanted.
 
-    Ctrl-C stays a signal. Where it is not *wanted*, nothing happens. What the block gets makes
-    the terminal as it was before the block ends, for those who leave without ending it.
+    Ctrl-C and Ctrl-Z stay signals.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor, self._before = descriptor, termios.tcgetattr(descriptor)
+
+    def take(self) -> None:
+        """Let it hand over single keys, where it is ours."""
+        if _is_in_foreground():
+            tty.setcbreak(self._descriptor, termios.TCSANOW)
+
+    def restore(self) -> None:
+        """Let it be as it was at first."""
+        termios.tcsetattr(self._descriptor, termios.TCSANOW, self._before)
+
+
+@contextmanager
+def single_keys(*, wanted: bool) -> Generator[Keyboard | None]:
+    """Let the terminal hand over single keys, and be as it was afterwards.
+
+    Where it is not *wanted*, nothing happens. What the block gets is for those who leave without
+    ending it, or for a while.
     """
     if not wanted:
-        yield lambda: None
+        yield None
         return
-    descriptor = sys.stdin.fileno()
-    before = termios.tcgetattr(descriptor)
-
-    def restore() -> None:
-        termios.tcsetattr(descriptor, termios.TCSANOW, before)
-
+    keyboard = Keyboard(sys.stdin.fileno())
     try:
-        tty.setcbreak(descriptor, termios.TCSANOW)
-        yield restore
+        keyboard.take()
+        yield keyboard
     finally:
-        restore()
+        keyboard.restore()
 
 
 async def pressed() -> AsyncIterator[str]:

@@ -14,7 +14,7 @@ from rich.progress import Progress, TaskID
 from otlp_capture.cli.terminal import people, tell
 from otlp_capture.clock import Clock
 from otlp_capture.result import Failure
-from otlp_replay.commands.keys import has_keys, pressed, single_keys
+from otlp_replay.commands.keys import Keyboard, has_keys, pressed, single_keys
 from otlp_replay.config import FASTEST, SLOWEST
 from otlp_replay.events import Event, Settled
 from otlp_replay.fidelity import duration_text, rate_text
@@ -152,12 +152,13 @@ async def steered_to_its_end(
     """
     wanted = has_keys(as_json=as_json)
     done: list[T] = []
-    with single_keys(wanted=wanted) as restore:
+    with single_keys(wanted=wanted) as keyboard:
         async with anyio.create_task_group() as tasks:
             await tasks.start(
-                _hear_signals, replays, replay_id, steered, tasks.cancel_scope, restore
+                _hear_signals, replays, replay_id, steered, tasks.cancel_scope, keyboard
             )
-            if wanted:
+            if keyboard is not None:
+                await tasks.start(_hear_stops, keyboard)
                 tell(KEYS)
                 tasks.start_soon(_hear_keys, replays, replay_id, steered, tasks.cancel_scope)
             done.append(await work())
@@ -170,7 +171,7 @@ async def _hear_signals(
     replay_id: str,
     steered: Steered,
     scope: anyio.CancelScope,
-    restore: Callable[[], None],
+    keyboard: Keyboard | None,
     *,
     task_status: TaskStatus[None],
 ) -> None:
@@ -180,8 +181,21 @@ async def _hear_signals(
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_stop, replays, replay_id, scope)
             again = await anext(signals)
-            restore()
+            if keyboard is not None:
+                keyboard.restore()
             os._exit(_SIGNAL_BASE + again)
+
+
+async def _hear_stops(keyboard: Keyboard, *, task_status: TaskStatus[None]) -> None:
+    """Hand the terminal back while the process is stopped, as by Ctrl-Z."""
+    with anyio.open_signal_receiver(signal.SIGTSTP, signal.SIGCONT) as signals:
+        task_status.started()
+        async for number in signals:
+            if number == signal.SIGTSTP:
+                keyboard.restore()
+                os.kill(os.getpid(), signal.SIGSTOP)
+            else:
+                keyboard.take()
 
 
 async def _stop(replays: OtlpReplayService, replay_id: str, scope: anyio.CancelScope) -> None:
