@@ -61,6 +61,18 @@ class Carried:
     comparison: Comparison | None = None
     problems: tuple[Any, ...] = ()
 
+    @property
+    def delivered_before(self) -> int:
+        """How many requests earlier runs of the same replay had delivered."""
+        return self.status.not_sent_reasons.get("DeliveredBefore", 0)
+
+    @property
+    def is_delivered(self) -> bool:
+        """Whether all that was to be sent was taken; what a filter left out was not to be."""
+        left_out = self.status.not_sent_reasons.get("FilteredOut", 0)
+        taken = self.status.delivery.delivered + self.delivered_before
+        return taken + left_out == self.status.total_records
+
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON values."""
         document: dict[str, Any] = {
@@ -68,6 +80,8 @@ class Carried:
             "certificate": self.certificate.to_json(),
             "gateMisses": [_told(miss) for miss in self.misses],
         }
+        if self.delivered_before:
+            document["deliveredBefore"] = self.delivered_before
         if self.problems:
             document["notKept"] = [_told(problem) for problem in self.problems]
         if self.comparison is not None:

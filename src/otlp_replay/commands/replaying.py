@@ -99,10 +99,6 @@ from otlp_replay.fidelity import Gate, check_gate, check_report
 from otlp_replay.naming import new_replay_id
 from otlp_replay.orchestrator import SessionFilter
 from otlp_replay.plan import plan_replay
-from otlp_replay.status import ReplayStatus
-
-_NOT_WANTED: Final = ("FilteredOut", "DeliveredBefore")
-"""The reasons for which a request is not sent, and nothing is missing."""
 
 _DEFAULT_TARGET: Final = "http://127.0.0.1:4318"
 
@@ -338,13 +334,7 @@ def _code(carried: Carried) -> int:
     if status.error is not None:
         return exit_code(status.error, EXIT_CODES)
     is_different = carried.comparison is not None and not carried.comparison.equal
-    is_good = _is_delivered(status) and not carried.misses and not is_different
+    is_good = carried.is_delivered and not carried.misses and not is_different
     if not is_good:
         return FINDING
     return exit_code(carried.problems[0], EXIT_CODES) if carried.problems else DONE
-
-
-def _is_delivered(status: ReplayStatus) -> bool:
-    """Whether all that was to be sent was taken, now or by an earlier run of the same replay."""
-    left_out = sum(status.not_sent_reasons.get(reason, 0) for reason in _NOT_WANTED)
-    return status.delivery.delivered + left_out == status.total_records

@@ -21,6 +21,17 @@ from otlp_replay.status import DeliveryCounts, ReplayStatus
 
 _OUTCOMES: Final = ("delivered", "rejected", "failed", "unknown", "not sent")
 
+_REASONS: Final[Mapping[str, str]] = {
+    "DeliveredBefore": "an earlier run had delivered them",
+    "DurationReached": "the replay was to end before",
+    "FilteredOut": "nothing in them was chosen",
+    "ReplayCancelled": "the replay was stopped before",
+    "SettledBefore": "an earlier run had sent them, and may have had them delivered",
+    "Skipped": "they were too late",
+    "TargetTooSlow": "the target was too slow",
+    "TimestampOutOfRange": "their times cannot be moved so far",
+}
+
 
 def print_carried(carried: Carried, reasons: Mapping[str, str]) -> None:
     """Print what a replay came to; *reasons* is what first stood in the way, by outcome."""
@@ -50,7 +61,7 @@ def _print_status(status: ReplayStatus) -> None:
         table.add_row(name, *(f"{count:,}" for count in _counts(counts)))
     print_table(table)
     for reason, count in status.not_sent_reasons.items():
-        tell(f"{counted_text(count, 'request')} not sent: {reason}")
+        tell(f"{counted_text(count, 'request')} not sent: {_REASONS.get(reason, reason)}")
 
 
 def _counts(counts: DeliveryCounts) -> tuple[int, ...]:
