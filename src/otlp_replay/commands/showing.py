@@ -27,9 +27,10 @@ _REASONS: Final[Mapping[str, str]] = {
     "FilteredOut": "nothing in them was chosen",
     "ReplayCancelled": "the replay was stopped before",
     "SettledBefore": "an earlier run had sent them, and may have had them delivered",
-    "Skipped": "they were too late",
+    "Skipped": "the replay was moved past them",
     "TargetTooSlow": "the target was too slow",
     "TimestampOutOfRange": "their times cannot be moved so far",
+    "TooLate": "they were too late",
 }
 
 
