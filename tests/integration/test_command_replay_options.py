@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from otlp_capture.otlp import SIGNALS
+from otlp_capture.otlp import SIGNALS, Signal
 from tests.command_line import Run, Shell
 from tests.servers.target import Reply, Target, always
 from tests.sessions import SECOND, START, arriving
@@ -23,12 +23,12 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Shell:
     `later` has two in between; `traced` has traces of a root and a child in another request.
     """
     shell = Shell(tmp_path_factory.mktemp("options"))
-    mixed = [
+    mixed: list[tuple[Signal, bytes]] = [
         (SIGNALS[number % 3], request(SIGNALS[number % 3], number, service=service))
         for number, service in enumerate(["cart", "shop"] * 6)
     ]
     keep(shell, "mixed", arriving(mixed))
-    later = [("logs", request("logs", number)) for number in (100, 101)]
+    later: list[tuple[Signal, bytes]] = [("logs", request("logs", number)) for number in (100, 101)]
     keep(shell, "later", arriving(later, start=START + SECOND // 2))
     roots = [
         request("traces", 0, spans=[(trace, 1, 0) for trace in range(1, TRACES + 1)]),
