@@ -95,6 +95,17 @@ def test_shards_divide_and_shares_choose_whole_traces(shell: Shell) -> None:
     assert 0 < len(share) < len(whole)
 
 
+def test_spans_without_their_parents_are_told_where_traces_are_cut(shell: Shell) -> None:
+    with watched() as target:
+        whole = replay(shell, target, "traced", "--speed", "max")
+        cut = replay(shell, target, "traced", "--speed", "max", "--from", "1s", "--loop", "2")
+        told = shell.run("replay", "traced", "--speed", "max", "--from", "1s", "--to", target.url)
+
+    assert "orphans" not in whole.result["status"]
+    assert cut.result["status"]["orphans"] == {"leftOut": 0, "unseen": TRACES}
+    assert f"{TRACES} spans without the parent" in told.stderr
+
+
 def test_loops_and_copies_have_ids_of_their_own_by_the_seed(shell: Shell) -> None:
     options = ("traced", "--limit", "1", "--loop", "2", "--copies", "2", "--speed", "max")
     with watched() as target:

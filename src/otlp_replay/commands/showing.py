@@ -17,6 +17,7 @@ from otlp_replay.commands.carrying import Carried
 from otlp_replay.commands.differing import print_comparison
 from otlp_replay.fidelity import duration_text, size_text, summary_lines
 from otlp_replay.plan import ReplayPlan, Timeline, picture_of
+from otlp_replay.selection import OrphanCounts, OrphansUncounted
 from otlp_replay.status import DeliveryCounts, ReplayStatus
 
 _OUTCOMES: Final = ("delivered", "rejected", "failed", "unknown", "not sent")
@@ -40,6 +41,7 @@ def print_carried(carried: Carried, reasons: Mapping[str, str]) -> None:
     for outcome, reason in reasons.items():
         if carried.status.error is None or reason not in carried.status.error.message:
             tell(f"The first that was {outcome}: {reason}")
+    _tell_orphans(carried.status.orphans)
     put("")
     for line in summary_lines(carried.certificate):
         put(line)
@@ -63,6 +65,19 @@ def _print_status(status: ReplayStatus) -> None:
     print_table(table)
     for reason, count in status.not_sent_reasons.items():
         tell(f"{counted_text(count, 'request')} not sent: {_REASONS.get(reason, reason)}")
+
+
+def _tell_orphans(orphans: OrphanCounts | OrphansUncounted | None) -> None:
+    match orphans:
+        case OrphanCounts(left_out=0, unseen=0) | None:
+            pass
+        case OrphanCounts(left_out, unseen):
+            tell(
+                f"{counted_text(left_out + unseen, 'span')} without the parent: "
+                f"{left_out:,} whose parent was left out, {unseen:,} whose parent was not read"
+            )
+        case OrphansUncounted():
+            tell(orphans.message)
 
 
 def _counts(counts: DeliveryCounts) -> tuple[int, ...]:
