@@ -1,6 +1,7 @@
 """The command `replay` as a user meets it: its options, its ends, its keys, its signals."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 

@@ -59,7 +59,10 @@ class TestAfterACrash:
             assert sorted(numbers(target.received)[12:]) == sorted(came[3:5])
         assert (left.code, total(left)) == (1, 12)
         assert left.result["status"]["delivery"]["delivered"] == 7
-        assert left.result["status"]["notSentReasons"] == {"SettledBefore": 5}
+        assert left.result["status"]["notSentReasons"] == {
+            "DeliveredBefore": 3,
+            "SettledBefore": 2,
+        }
         assert left.result["deliveredBefore"] == 3
         # All of it has arrived now, with the earlier runs.
         assert (sent.code, total(sent), sent.result["deliveredBefore"]) == (0, 12, 10)
