@@ -60,29 +60,23 @@ class Counted(Awaitable[Any]):
     work: Coroutine[Any, Any, Any]
 
     def __await__(self) -> Generator[Any, Any, Any]:
-        resume: Callable[[], Any] = lambda: self.work.send(None)  # noqa: E731
+        go_on: Callable[[Any], Any] = self.work.send
+        given: Any = None
         while True:
             try:
-                waits_for = resume()
+                waits_for = go_on(given)
             except StopIteration as done:
                 return done.value
+            finally:
+                # An error that this frame held would hold the frame: a circle of this test's own.
+                given = None
             awaits = COUNTING.get()
             if awaits is not None:
                 awaits.take()
             try:
-                answer = yield waits_for
+                go_on, given = self.work.send, (yield waits_for)
             except BaseException as error:  # noqa: BLE001 - it is handed on
-                resume = _thrown(self.work, error)
-            else:
-                resume = _sent(self.work, answer)
-
-
-def _thrown(work: Coroutine[Any, Any, Any], error: BaseException) -> Callable[[], Any]:
-    return lambda: work.throw(error)
-
-
-def _sent(work: Coroutine[Any, Any, Any], answer: Any) -> Callable[[], Any]:
-    return lambda: work.send(answer)
+                go_on, given = self.work.throw, error
 
 
 def counting(
@@ -97,6 +91,8 @@ def counting(
     if awaits is None:
         return asyncio.Task(work, loop=loop, **settings)
     awaits.tasks.append(task := asyncio.Task(counted(), loop=loop, **settings))
+    # A task that is cancelled before its first step has not begun its work, either.
+    task.add_done_callback(lambda _: work.close())
     return task
 
 

@@ -7,6 +7,8 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
+import anyio
+
 from otlp_capture import otlp
 from otlp_capture.otlp import RequestTooLarge
 from otlp_capture.result import Failure
@@ -84,6 +86,11 @@ class GrpcTransport:
             answer = self._not_taken(error, line, is_late=is_late)
             self._judge(line, answer, is_late=is_late)
             return answer
+        except anyio.get_cancelled_exc_class() as cancelled:
+            # Whoever keeps the error keeps the frames that it went through, of gRPC's own too, and
+            # by them the call; a call that is kept keeps the sockets of a channel that is closed.
+            del call
+            raise cancelled.with_traceback(None) from None
         if body is None:
             return Unreadable("the answer holds no message", status=_OK)
         decoded = otlp.decode_response(self._discretion.in_bytes(body), parcel.signal, "protobuf")
