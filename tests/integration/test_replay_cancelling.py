@@ -1,9 +1,14 @@
-"""A replay that is cancelled at its k-th await, for every k, leaves nothing behind, over HTTP."""
+"""A replay that is cancelled at its k-th await, for every k, leaves nothing behind.
+
+Nothing is left to the collector of circles, which is off: what a replay opened it closes itself.
+Over gRPC the library has a few files of its own for as long as anything in the process uses it,
+and the target here does.
+"""
 
 import asyncio
 import gc
 import threading
-from collections.abc import Awaitable, Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator
 from contextlib import AbstractAsyncContextManager
 from contextvars import ContextVar
 from pathlib import Path
@@ -20,6 +25,7 @@ from otlp_replay import ReplayStatus
 from otlp_replay.deliveries import read_ledger
 from tests.clocks import HANGS_AFTER_S
 from tests.replays import SESSION, assert_closed, at_once, interleaved, opened_service, over
+from tests.servers.grpc_target import open_grpc_target
 from tests.servers.target import open_target
 from tests.sessions import arriving, write_session
 
@@ -129,6 +135,20 @@ def http() -> AbstractAsyncContextManager[Any]:
     return open_target()
 
 
+def grpc() -> AbstractAsyncContextManager[Any]:
+    return open_grpc_target()
+
+
+@pytest.fixture
+def uncollected() -> Iterator[None]:
+    """Keep circles of objects until the test is over."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+    gc.collect()
+
+
 async def cancelled_at_each(
     storage: S3Storage, folder: Path, opened: Callable[[], Any], requests: int, **settings: Any
 ) -> int:
@@ -158,7 +178,6 @@ async def cancelled_at_each(
                 assert prior.count("delivered") == status.delivery.delivered, k
         finally:
             loop.set_task_factory(None)
-    gc.collect()
     return k
 
 
@@ -170,7 +189,11 @@ async def left(before: set[str]) -> set[str]:
     return held() - before
 
 
-@pytest.mark.parametrize(("opened", "protocol"), [(http, "http/protobuf")])
+WAYS: Final = [(http, "http/protobuf"), (grpc, "grpc")]
+
+
+@pytest.mark.usefixtures("uncollected")
+@pytest.mark.parametrize(("opened", "protocol"), WAYS)
 async def test_cancelled_at_any_await_it_leaves_nothing_behind(
     memory: S3Storage, tmp_path: Path, opened: Callable[[], Any], protocol: str
 ) -> None:
@@ -180,7 +203,8 @@ async def test_cancelled_at_any_await_it_leaves_nothing_behind(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("opened", "protocol"), [(http, "http/protobuf")])
+@pytest.mark.usefixtures("uncollected")
+@pytest.mark.parametrize(("opened", "protocol"), WAYS)
 async def test_nor_does_a_longer_one_of_many_copies(
     memory: S3Storage, tmp_path: Path, opened: Callable[[], Any], protocol: str
 ) -> None:
