@@ -349,7 +349,7 @@ class TestReplay:
 
     def test_an_interrupted_replay_ends_at_once(self, shell: Shell) -> None:
         put_session(shell, "s")
-        with shell.serving("--session", "t") as serving:
+        with shell.serving("--session", "t", "--durability", "object") as serving:
             process = shell.start("replay", "s", "--to", serving.url, "--speed", "0.01", "--json")
             wait_until(lambda: [*shell.folder.glob("otlp-data/sessions/t/raw/*/*/*.gz")])
             process.send_signal(signal.SIGINT)
