@@ -16,20 +16,35 @@ def install(session: nox.Session, *groups: str, extras: str = "") -> None:
     session.install("-e", f".{extras}", *nox.project.dependency_groups(PYPROJECT, *groups))
 
 
-UNITS = ["tests/unit", "tests/laws/test_otlp_laws.py", "src/otlp_capture/otlp"]
+# What reads or writes the wire by itself, and so is another thing without the extension.
+OF_THE_WIRE = [
+    "src/otlp_capture/otlp",
+    "tests/laws/test_otlp_laws.py",
+    "tests/unit/capture",
+    "tests/unit/redaction",
+    *map(str, sorted(Path("tests/unit").glob("test_otlp_*.py"))),
+    "tests/unit/test_hostile_requests.py",
+    "tests/unit/test_interchange.py",
+    "tests/unit/test_kernel_choice.py",
+    "tests/unit/test_replay_plan.py",
+    "tests/unit/test_selection.py",
+    "tests/unit/test_verify.py",
+]
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run every test on real servers, with branch coverage, then units without the extension."""
+    """Run every test on real servers, and those of the wire without the extension, too."""
     install(session, "tests", extras="[demo]")
     session.run("coverage", "erase")
-    at_once = [] if session.posargs else ["-n", "auto", "--dist", "worksteal"]
+    # One more than there are cores: a test that waits for a server leaves its core to another.
+    workers = str((os.cpu_count() or 1) + 1)
+    at_once = [] if session.posargs else ["-n", workers, "--dist", "worksteal"]
     session.run("coverage", "run", "-m", "pytest", *at_once, *session.posargs)
     if not session.posargs:
         without = {"OTLP_CAPTURE_KERNEL": "python"}
-        session.run("coverage", "run", "-m", "pytest", *at_once, *UNITS, env=without)
+        session.run("coverage", "run", "-m", "pytest", *at_once, *OF_THE_WIRE, env=without)
     session.run("coverage", "combine", "--quiet")
     least = [] if session.posargs else ["--fail-under=97"]
     session.run("coverage", "report", *least)
