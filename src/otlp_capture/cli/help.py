@@ -15,6 +15,13 @@ class Command(TyperCommand):
         for parameter in self.params:
             if isinstance(parameter, TyperOption):
                 parameter.show_envvar = parameter.envvar is not None
+                self._name_variable(parameter)
+
+    def _name_variable(self, option: TyperOption) -> None:
+        """Call the variable of an option such as `--from` like it: its parameter is `from_`."""
+        name, written = option.name or "", (option.name or "").rstrip("_")
+        if name != written:
+            option.envvar = f"OTLP_CAPTURE_{self.name}_{written}".upper()
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help, and how options are named in the environment."""

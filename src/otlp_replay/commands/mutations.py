@@ -40,7 +40,7 @@ RenameOption: TypeAlias = Annotated[
         _RENAME,
         metavar="ON:KEY=NAME",
         rich_help_panel=_PANEL,
-        help="It has another name: span:http.method=http.request.method.",
+        help="It has another name: span:user.id=enduser.id.",
     ),
 ]
 SetOption: TypeAlias = Annotated[
