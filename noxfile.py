@@ -38,6 +38,8 @@ def tests(session: nox.Session) -> None:
     """Run every test on real servers, and those of the wire without the extension, too."""
     install(session, "tests", extras="[demo]")
     session.run("coverage", "erase")
+    # Commands are started a thousand times: they are not to be compiled each time.
+    session.env["PYTHONDONTWRITEBYTECODE"] = ""
     # One more than there are cores: a test that waits for a server leaves its core to another.
     workers = str((os.cpu_count() or 1) + 1)
     at_once = [] if session.posargs else ["-n", workers, "--dist", "worksteal"]
