@@ -22,7 +22,9 @@ from tests.sessions import opened_memory
 settings.register_profile(
     "searching", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
-settings.register_profile("same examples", settings.get_profile("searching"), derandomize=True)
+settings.register_profile(
+    "same examples", settings.get_profile("searching"), derandomize=True, max_examples=60
+)
 settings.load_profile("same examples")
 
 
