@@ -8,7 +8,7 @@ import pytest
 
 from otlp_capture import otlp
 from otlp_capture.capture import InvalidConfig
-from otlp_capture.otlp import IdMapping
+from otlp_capture.otlp import IdMapping, Signal
 from otlp_capture.result import Failure, or_raise
 from otlp_capture.sending import Accepted, Answer, Parcel
 from otlp_capture.storage import S3Storage
@@ -336,8 +336,10 @@ class TestWhatIsSent:
 
     async def test_loops_and_copies_have_ids_of_their_own(self, memory: S3Storage) -> None:
         span = b'{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"%032x"}]}]}]}'
-        requests = [("traces", or_raise(otlp.decode(span % 7, "traces", "json")))]
-        await write_session(memory, SESSION, arriving(requests))  # type: ignore[arg-type]
+        requests: list[tuple[Signal, bytes]] = [
+            ("traces", or_raise(otlp.decode(span % 7, "traces", "json")))
+        ]
+        await write_session(memory, SESSION, arriving(requests))
         async with virtual_replay(memory, loops=2, copies=2, seed=5) as replay:
             await replay.run_out()
 
@@ -393,11 +395,11 @@ class TestWhatIsSent:
 
     async def test_what_is_filtered_out_is_accounted_for(self, memory: S3Storage) -> None:
         span = b'{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"%032x"}]}]}]}'
-        requests = [
+        requests: list[tuple[Signal, bytes]] = [
             ("traces", or_raise(otlp.decode(span % (7 + number), "traces", "json")))
             for number in range(40)
         ]
-        await write_session(memory, SESSION, arriving(requests))  # type: ignore[arg-type]
+        await write_session(memory, SESSION, arriving(requests))
         async with virtual_replay(memory, trace_share=0.5) as replay:
             status = await replay.run_out()
 

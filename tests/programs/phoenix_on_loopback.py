@@ -3,6 +3,7 @@
 The environment says which ports it takes, and where it keeps what it is sent.
 """
 
+import importlib
 import sys
 from typing import Any
 
@@ -25,10 +26,9 @@ def main() -> None:
     grpc.aio.server = on_loopback
     sys.argv = ["phoenix", "serve"]
 
-    # It lives in an environment of its own, whose Python runs this.
-    from phoenix.server.main import main as serve  # type: ignore[import-not-found]  # noqa: PLC0415
-
-    serve()
+    # Phoenix has an environment of its own: tests are gathered without it.
+    phoenix = importlib.import_module("phoenix.server.main")
+    phoenix.main()
 
 
 if __name__ == "__main__":

@@ -185,5 +185,5 @@ def _target(addresses: Sequence[str], port: int) -> str:
     parsed = [ipaddress.ip_address(address) for address in addresses]
     if all(address.version == 4 for address in parsed):  # noqa: PLR2004 - of IP
         return "ipv4:" + ",".join(f"{address}:{port}" for address in parsed)
-    six = (f"::ffff:{one}" if one.version == 4 else str(one) for one in parsed)  # noqa: PLR2004
+    six = (f"::ffff:{one}" if one.version == 4 else str(one) for one in parsed)  # noqa: PLR2004 - of IP
     return "ipv6:" + ",".join(f"[{address}]:{port}" for address in six)
